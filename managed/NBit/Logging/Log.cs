@@ -1,0 +1,14 @@
+using Microsoft.Extensions.Logging;
+
+namespace NBit.Logging;
+
+/// <summary>NBit's own messages, through the factory that is set at the time.</summary>
+internal static class Log
+{
+    public static void Information(string message) => Write(LogLevel.Information, message);
+
+    public static void Warning(string message) => Write(LogLevel.Warning, message);
+
+    private static void Write(LogLevel level, string message) =>
+        NBitRuntime.LoggerFactory.CreateLogger("NBit").Log(level, default, message, null, static (text, _) => text);
+}

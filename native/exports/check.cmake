@@ -1,0 +1,13 @@
+# Compares the symbols that a library exports with the committed list. Removing one breaks callers.
+execute_process(COMMAND ${NM} -D --defined-only ${LIBRARY} OUTPUT_VARIABLE output COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL "[TBDRVW] [^\n]+" found "${output}")
+list(TRANSFORM found REPLACE "^[TBDRVW] " "")
+list(TRANSFORM found REPLACE "@.*$" "")
+file(STRINGS ${LIST} wanted REGEX "^[^#]")
+set(missing ${wanted})
+list(REMOVE_ITEM missing ${found})
+set(unlisted ${found})
+list(REMOVE_ITEM unlisted ${wanted})
+if(missing OR unlisted)
+  message(FATAL_ERROR "${LIBRARY}\n  lacks: ${missing}\n  exports, but ${LIST} does not list: ${unlisted}")
+endif()

@@ -1,0 +1,93 @@
+/// The C ABI of libnbit_torch: what must talk to libtorch and TorchSharp. The conventions are those of nbit.h; failures
+/// are reported through nbit_error_message.
+///
+/// The library names no symbol of libtorch at link time: nbit_torch_initialize looks each one up and says what a
+/// libtorch of another version lacks. It also exports the functions of LibTorchSharp that NBit stands in for (see
+/// native/src/torch/interposed.cpp); those belong to LibTorchSharp's ABI and are not declared here.
+#ifndef NBIT_NBIT_TORCH_H
+#define NBIT_NBIT_TORCH_H
+
+#include "nbit.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Finds libtorch and makes its thread pool libnbit's. Must succeed before any other function here is used; later calls
+/// do nothing.
+/// \param libtorchsharp The operating system's handle of the loaded libLibTorchSharp.
+NBIT_EXPORT int32_t nbit_torch_initialize(void* libtorchsharp);
+
+/// How often TorchSharp's calls went through NBit since the process began, over all threads.
+/// \param linear Receives the calls of THSNN_functional_linear.
+/// \param grad_mode Receives the calls of THSAutograd_setGrad.
+NBIT_EXPORT int32_t nbit_torch_interposed_count(int64_t* linear, int64_t* grad_mode);
+
+/// Begins an autocast region of libtorch on this thread.
+/// \param device_type libtorch's DeviceType: 0 CPU, 1 CUDA.
+/// \param data_type float16 or bfloat16, as nbit_data_type.
+/// \param enabled 1 to cast, 0 for a region in which nothing is cast.
+/// \param cache_enabled 1 to keep the casts of float32 leaves that require grad until the outermost region ends.
+/// \param previous Receives what nbit_torch_autocast_exit needs to restore the state before.
+NBIT_EXPORT int32_t nbit_torch_autocast_enter(int32_t device_type, int32_t data_type, int32_t enabled,
+                                              int32_t cache_enabled, int64_t* previous);
+
+/// Ends the autocast region that this thread began last.
+/// \param previous What nbit_torch_autocast_enter gave for it.
+NBIT_EXPORT int32_t nbit_torch_autocast_exit(int64_t previous);
+
+/// libtorch's autocast state on this thread.
+/// \param device_type libtorch's DeviceType: 0 CPU, 1 CUDA.
+/// \param data_type Receives the dtype that casts go to, as nbit_data_type.
+/// \param enabled Receives 1 inside an enabled region, else 0.
+/// \param cache_enabled Receives 1 where casts may be kept, else 0.
+NBIT_EXPORT int32_t nbit_torch_autocast_query(int32_t device_type, int32_t* data_type, int32_t* enabled,
+                                              int32_t* cache_enabled);
+
+/// Sets libtorch's default floating-point dtype, which TorchSharp's own setting does not reach. Process-wide.
+/// \param data_type float16, bfloat16, float32 or float64, as nbit_data_type.
+NBIT_EXPORT int32_t nbit_torch_default_dtype_set(int32_t data_type);
+
+/// The address of a tensor's first element.
+/// \param tensor An at::Tensor*, TorchSharp's Tensor.Handle; dense (strided) storage.
+/// \param data Receives the address in the tensor's device memory; null for a tensor without elements.
+NBIT_EXPORT int32_t nbit_torch_tensor_data(void* tensor, void** data);
+
+/// The identity of a tensor: equal for all handles of one tensor, unique among living tensors.
+/// \param tensor An at::Tensor*.
+/// \param identity Receives the address of its TensorImpl.
+NBIT_EXPORT int32_t nbit_torch_tensor_identity(void* tensor, void** identity);
+
+/// Gives a tensor the data, dtype and shape of another one; the tensor's identity, handles and place in the autograd
+/// graph stay. This is `tensor.data = other` of Python, which Module.to() uses there.
+/// \param tensor An at::Tensor* whose data are replaced.
+/// \param data An at::Tensor* that then shares its storage with `tensor`.
+NBIT_EXPORT int32_t nbit_torch_tensor_set_data(void* tensor, void* data);
+
+/// A switch for the backward passes through the tensors that it is attached to.
+typedef struct nbit_torch_backward_guard nbit_torch_backward_guard;
+
+/// Creates a guard that does not allow a backward pass.
+/// \param message What a backward pass that is not allowed fails with; UTF-8, copied.
+/// \param guard Receives the guard; release it with nbit_torch_backward_guard_destroy.
+NBIT_EXPORT int32_t nbit_torch_backward_guard_create(const char* message, nbit_torch_backward_guard** guard);
+
+/// Releases a guard. Tensors that it is attached to keep what they need of it.
+/// \param guard The guard; null is allowed and does nothing.
+NBIT_EXPORT int32_t nbit_torch_backward_guard_destroy(nbit_torch_backward_guard* guard);
+
+/// Allows backward passes from now on, or ends that. Calls nest.
+/// \param guard The guard.
+/// \param allowed 1 to allow, 0 to end what one call with 1 began.
+NBIT_EXPORT int32_t nbit_torch_backward_guard_allow(nbit_torch_backward_guard* guard, int32_t allowed);
+
+/// Makes a backward pass through a tensor fail while the guard does not allow it.
+/// \param guard The guard.
+/// \param tensor An at::Tensor* that requires grad.
+NBIT_EXPORT int32_t nbit_torch_backward_guard_attach(nbit_torch_backward_guard* guard, void* tensor);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

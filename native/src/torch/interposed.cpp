@@ -1,0 +1,93 @@
+// The functions of LibTorchSharp that NBit stands in for. TorchSharp's P/Invokes reach them because NBit gives this
+// library to the runtime in LibTorchSharp's place; every name that is not here is found in LibTorchSharp, which this
+// library depends on.
+//
+//   THSNN_functional_linear      TorchSharp's is the C++ frontend's linear (addmm, or matmul plus an addition), which
+//                                autocast cannot cache and whose 3-D results differ from PyTorch's. Here: aten::linear.
+//   THSAutograd_setGrad,         The same, plus what libtorch's autocast cache needs (see autocast.cpp).
+//   THSAutograd_*InferenceModeGuard
+#include "torch/autocast.h"
+#include "torch/guard.h"
+#include "torch/library.h"
+
+#include <atomic>
+#include <stdexcept>
+
+namespace nbit::torch
+{
+namespace
+{
+
+std::atomic<int64_t> linear_calls{0}, grad_mode_calls{0};
+thread_local const char* pending_message = nullptr;
+
+// TorchSharp reads LibTorchSharp's own thread-local error, which only LibTorchSharp's code sets: when a C++ exception
+// reaches one of its entry points. So one is let through the callback of such an entry point.
+int64_t* throw_pending(size_t) { throw std::runtime_error(pending_message); }
+
+void report_to_torchsharp(const Library& torch, const Tensor* any, const char* message) noexcept
+{
+    pending_message = message;
+    torch.sizes(any, throw_pending);
+}
+
+} // namespace
+} // namespace nbit::torch
+
+using namespace nbit::torch;
+
+extern "C" {
+
+NBIT_EXPORT Tensor* THSNN_functional_linear(const Tensor* input, const Tensor* weight, const Tensor* bias) noexcept
+{
+    const Library* torch = library_or_null();
+    if (!torch) return nullptr;
+    linear_calls.fetch_add(1, std::memory_order_relaxed);
+    try {
+        OptionalTensor optional{bias ? *bias : Tensor(), bias != nullptr}; // borrowed
+        const Tensor result = torch->linear(*input, *weight, optional);
+        return new Tensor(result.impl); // moved to TorchSharp, which deletes it as an at::Tensor
+    } catch (const std::exception& error) {
+        report_to_torchsharp(*torch, input, error.what());
+    } catch (...) {
+        report_to_torchsharp(*torch, input, "linear failed with an exception of unknown type");
+    }
+    return nullptr;
+}
+
+NBIT_EXPORT void THSAutograd_setGrad(bool enabled) noexcept
+{
+    const Library* torch = library_or_null();
+    if (!torch) return;
+    grad_mode_calls.fetch_add(1, std::memory_order_relaxed);
+    torch->set_grad(enabled);
+    grad_mode_changed();
+}
+
+NBIT_EXPORT void* THSAutograd_getInferenceModeGuard(bool mode) noexcept
+{
+    const Library* torch = library_or_null();
+    if (!torch) return nullptr;
+    void* guard = torch->new_inference_mode(mode);
+    grad_mode_changed();
+    return guard;
+}
+
+NBIT_EXPORT void THSAutograd_deleteInferenceModeGuard(void* guard) noexcept
+{
+    const Library* torch = library_or_null();
+    if (!torch) return;
+    torch->delete_inference_mode(guard);
+    grad_mode_changed();
+}
+
+} // extern "C"
+
+int32_t nbit_torch_interposed_count(int64_t* linear, int64_t* grad_mode)
+{
+    return guarded([&] {
+        int64_t &l = required(linear, "linear"), &g = required(grad_mode, "grad_mode");
+        l = linear_calls.load();
+        g = grad_mode_calls.load();
+    });
+}
