@@ -12,7 +12,7 @@ internal sealed class CSharpTypes(IReadOnlyDictionary<string, string> table, IEn
     /// <exception cref="NotSupportedException">The ABI allows no such type.</exception>
     public string Translate(string type)
     {
-        type = type.Trim();
+        type = WithoutConst(type);
         if (type.Contains("(*)", StringComparison.Ordinal))
         {
             return Callback(type);
@@ -23,13 +23,17 @@ internal sealed class CSharpTypes(IReadOnlyDictionary<string, string> table, IEn
             return Translate(type[..^1]) + "*";
         }
 
-        type = type.Replace("const ", "", StringComparison.Ordinal).Trim();
         return table.TryGetValue(type, out var name) ? name
             : _opaque.Contains(type) ? type
             : _callbacks.TryGetValue(type, out var callback) ? Callback(callback)
             : throw new NotSupportedException(
                 $"C type '{type}' is not allowed in the ABI: use fixed-width integers, float, double, pointers to them and to opaque types");
     }
+
+    // C# pointers have no const.
+    private static string WithoutConst(string type) =>
+        string.Join(' ', type.Replace("*const", "* const", StringComparison.Ordinal)
+            .Split(' ', StringSplitOptions.RemoveEmptyEntries).Where(word => word != "const"));
 
     // "R (*)(A, B)" becomes "delegate* unmanaged<A, B, R>".
     private string Callback(string type)

@@ -87,6 +87,28 @@ public static unsafe partial class LibnbitTorch
     [return: NativeTypeName("int32_t")]
     public static partial int nbit_torch_tensor_set_data([NativeTypeName("void *")] void* tensor, [NativeTypeName("void *")] void* data);
 
+    /// <summary>Divides gradients by the loss scale and notes whether all are finite: each element is multiplied in place by `inverse_scale`. This is libtorch's _amp_foreach_non_finite_check_and_unscale_.</summary>
+    /// <param name="gradients">count at::Tensor*, all on one device.</param>
+    /// <param name="count">0 or more.</param>
+    /// <param name="found_inf">An at::Tensor* with one float32 on that device: becomes 1 where an element is infinite or NaN.</param>
+    /// <param name="inverse_scale">An at::Tensor* with one float32 on that device.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_torch_gradients_unscale([NativeTypeName("void *const *")] void** gradients, [NativeTypeName("int64_t")] long count, [NativeTypeName("void *")] void* found_inf, [NativeTypeName("void *")] void* inverse_scale);
+
+    /// <summary>Moves the loss scale after a step: back by `backoff_factor` where an overflow was found, else up by `growth_factor` after `growth_interval` steps without one. This is libtorch's _amp_update_scale_.</summary>
+    /// <param name="scale">An at::Tensor* with one float32, changed in place.</param>
+    /// <param name="growth_tracker">An at::Tensor* with one int32: steps without overflow so far; changed in place.</param>
+    /// <param name="found_inf">An at::Tensor* with one float32, above 0 where an overflow was found.</param>
+    /// <param name="growth_factor">Above 1.</param>
+    /// <param name="backoff_factor">Below 1.</param>
+    /// <param name="growth_interval">1 or more.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_torch_scale_update([NativeTypeName("void *")] void* scale, [NativeTypeName("void *")] void* growth_tracker, [NativeTypeName("void *")] void* found_inf, [NativeTypeName("double")] double growth_factor, [NativeTypeName("double")] double backoff_factor, [NativeTypeName("int64_t")] long growth_interval);
+
     /// <summary>Creates a guard that does not allow a backward pass.</summary>
     /// <param name="message">What a backward pass that is not allowed fails with; UTF-8, copied.</param>
     /// <param name="guard">Receives the guard; release it with nbit_torch_backward_guard_destroy.</param>

@@ -64,6 +64,26 @@ NBIT_EXPORT int32_t nbit_torch_tensor_identity(void* tensor, void** identity);
 /// \param data An at::Tensor* that then shares its storage with `tensor`.
 NBIT_EXPORT int32_t nbit_torch_tensor_set_data(void* tensor, void* data);
 
+/// Divides gradients by the loss scale and notes whether all are finite: each element is multiplied in place by
+/// `inverse_scale`. This is libtorch's _amp_foreach_non_finite_check_and_unscale_.
+/// \param gradients count at::Tensor*, all on one device.
+/// \param count 0 or more.
+/// \param found_inf An at::Tensor* with one float32 on that device: becomes 1 where an element is infinite or NaN.
+/// \param inverse_scale An at::Tensor* with one float32 on that device.
+NBIT_EXPORT int32_t nbit_torch_gradients_unscale(void* const* gradients, int64_t count, void* found_inf,
+                                                 void* inverse_scale);
+
+/// Moves the loss scale after a step: back by `backoff_factor` where an overflow was found, else up by `growth_factor`
+/// after `growth_interval` steps without one. This is libtorch's _amp_update_scale_.
+/// \param scale An at::Tensor* with one float32, changed in place.
+/// \param growth_tracker An at::Tensor* with one int32: steps without overflow so far; changed in place.
+/// \param found_inf An at::Tensor* with one float32, above 0 where an overflow was found.
+/// \param growth_factor Above 1.
+/// \param backoff_factor Below 1.
+/// \param growth_interval 1 or more.
+NBIT_EXPORT int32_t nbit_torch_scale_update(void* scale, void* growth_tracker, void* found_inf, double growth_factor,
+                                            double backoff_factor, int64_t growth_interval);
+
 /// A switch for the backward passes through the tensors that it is attached to.
 typedef struct nbit_torch_backward_guard nbit_torch_backward_guard;
 

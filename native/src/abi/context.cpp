@@ -48,7 +48,8 @@ int32_t nbit_context_set_stream(nbit_context* context, void* stream)
     return guarded([&] {
         nbit_context& c = required(context, "context");
         if (c.device_kind == NBIT_DEVICE_KIND_CPU && stream)
-            throw Error(NBIT_STATUS_INVALID_ARGUMENT, "stream is not null, but a CPU context has no streams; give null");
+            throw Error(NBIT_STATUS_INVALID_ARGUMENT,
+                        "stream is not null, but a CPU context has no streams; give null");
         c.stream = stream;
     });
 }

@@ -19,7 +19,8 @@ template <class Body> int32_t guarded(Body&& body) noexcept
         set_error_message(error.what());
         return error.status();
     } catch (const std::bad_alloc&) {
-        set_error_message("out of memory: an allocation of native memory failed; free memory or work on smaller pieces");
+        set_error_message(
+            "out of memory: an allocation of native memory failed; free memory or work on smaller pieces");
         return NBIT_STATUS_OUT_OF_MEMORY;
     } catch (const std::exception& error) {
         set_error_message(error.what());

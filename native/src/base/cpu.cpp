@@ -116,9 +116,10 @@ nbit_instruction_set instruction_set()
 void force_instruction_set(int32_t which)
 {
     if (which < NBIT_INSTRUCTION_SET_SCALAR || which > NBIT_INSTRUCTION_SET_AVX512BF16)
-        throw Error(NBIT_STATUS_INVALID_ARGUMENT,
-                    "instruction_set is %d; allowed are the values of nbit_instruction_set, 0 (scalar) to 3 (avx512bf16)",
-                    which);
+        throw Error(
+            NBIT_STATUS_INVALID_ARGUMENT,
+            "instruction_set is %d; allowed are the values of nbit_instruction_set, 0 (scalar) to 3 (avx512bf16)",
+            which);
     chosen.store(checked(which, "nbit_instruction_set_force"));
 }
 

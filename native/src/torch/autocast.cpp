@@ -1,9 +1,9 @@
-// Autocast regions. The casts, their lists of operators and their cache are libtorch's; what is NBit's is to switch them
-// and to keep the cache honest.
+// Autocast regions. The casts, their lists of operators and their cache are libtorch's; what is NBit's is to switch
+// them and to keep the cache honest.
 //
-// libtorch 2.10 keeps the cast of a weight that was made under no_grad, and hands it out again later in the region, where
-// grad is on: the weight then silently gets no gradient (fixed in 2.11). So, in a region that began with grad on, the
-// cache rests while grad is off. A region that began with grad off uses it, and drops it when grad is turned on.
+// libtorch 2.10 keeps the cast of a weight that was made under no_grad, and hands it out again later in the region,
+// where grad is on: the weight then silently gets no gradient (fixed in 2.11). So, in a region that began with grad on,
+// the cache rests while grad is off. A region that began with grad off uses it, and drops it when grad is turned on.
 #include "torch/autocast.h"
 #include "torch/guard.h"
 #include "torch/library.h"

@@ -2,6 +2,7 @@
 #pragma once
 #include "abi/guard.h"
 #include "nbit/nbit_torch.h"
+#include "torch/library.h"
 
 #include <cstring>
 
@@ -41,6 +42,15 @@ inline void check(int32_t status)
     if (status == NBIT_STATUS_OK) return;
     nbit_error_message(&message);
     throw Error(static_cast<nbit_status>(status), "%s", message);
+}
+
+// An at::Tensor* that must hold something.
+inline Tensor& defined(const Library& torch, void* pointer, const char* name)
+{
+    Tensor& tensor = required(static_cast<Tensor*>(pointer), name);
+    if (!tensor.impl || tensor.impl == torch.undefined)
+        throw Error(NBIT_STATUS_INVALID_ARGUMENT, "%s is an undefined tensor; give one that holds data", name);
+    return tensor;
 }
 
 } // namespace nbit::torch

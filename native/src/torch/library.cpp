@@ -1,6 +1,6 @@
 #include "torch/library.h"
-#include "torch/guard.h"
 #include "base/platform.h"
+#include "torch/guard.h"
 
 #include <atomic>
 #include <cstring>
@@ -18,8 +18,8 @@ Library find(void* libtorchsharp)
     Library found{};
     char missing[768] = "";
     const auto look_up = [&](auto& function, const char* symbol) {
-        function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(
-            platform::find_symbol(libtorchsharp, symbol));
+        function =
+            reinterpret_cast<std::remove_reference_t<decltype(function)>>(platform::find_symbol(libtorchsharp, symbol));
         if (function || std::strlen(missing) + std::strlen(symbol) + 3 > sizeof(missing)) return;
         if (missing[0]) std::strcat(missing, ", ");
         std::strcat(missing, symbol);

@@ -8,14 +8,6 @@ namespace
 
 constexpr int32_t strided_layout = 0; // c10::Layout::Strided
 
-Tensor& defined(const Library& torch, void* pointer, const char* name)
-{
-    Tensor& tensor = required(static_cast<Tensor*>(pointer), name);
-    if (!tensor.impl || tensor.impl == torch.undefined)
-        throw Error(NBIT_STATUS_INVALID_ARGUMENT, "%s is an undefined tensor; give one that holds data", name);
-    return tensor;
-}
-
 } // namespace
 
 int32_t nbit_torch_default_dtype_set(int32_t data_type)

@@ -1,0 +1,66 @@
+using System.Collections.Concurrent;
+using NBit.Logging;
+using TorchSharp;
+
+namespace NBit.Precision;
+
+/// <summary>From what a user asks for to a mode.</summary>
+public static class PrecisionModes
+{
+    private static readonly ConcurrentDictionary<string, Func<DeviceType, PrecisionMode>> Factories = new(StringComparer.Ordinal)
+    {
+        ["32-true"] = static _ => new SinglePrecision(),
+        ["64-true"] = static _ => new DoublePrecision(),
+        ["16-true"] = static _ => new HalfPrecision("16-true"),
+        ["bf16-true"] = static _ => new HalfPrecision("bf16-true"),
+        ["16-mixed"] = static device => new MixedPrecision("16-mixed", device),
+        ["bf16-mixed"] = static device => new MixedPrecision("bf16-mixed", device),
+    };
+
+    /// <summary>The modes that can be had by their name.</summary>
+    public static IReadOnlyCollection<string> Names => [.. Factories.Keys.Order(StringComparer.Ordinal)];
+
+    /// <summary>The mode for a precision or a plugin.</summary>
+    /// <param name="precision">The precision; null for 32-true.</param>
+    /// <param name="plugin">A mode that was made already; null for none.</param>
+    /// <param name="device">The kind of device that is trained on.</param>
+    /// <param name="owner">Who asks, for messages: Trainer or Fabric.</param>
+    /// <returns>The mode.</returns>
+    /// <exception cref="ArgumentException">Both were given.</exception>
+    /// <exception cref="NotSupportedException">The mode is not in this version.</exception>
+    internal static PrecisionMode Resolve(PrecisionInput? precision, PrecisionMode? plugin, DeviceType device, string owner)
+    {
+        if (plugin is not null)
+        {
+            return precision is null ? plugin : throw new ArgumentException(
+                $"Received both `precision={precision}` and `plugin={plugin}`. Choose one.", nameof(plugin));
+        }
+
+        var mode = precision?.Mode ?? "32-true";
+        if (mode == "16-mixed" && device == DeviceType.CPU)
+        {
+            Log.Warning($"You passed `{owner}(accelerator='cpu', precision='16-mixed')` but AMP with fp16 is not supported on CPU. "
+                + "Using `precision='bf16-mixed'` instead.");
+            mode = "bf16-mixed";
+        }
+
+        if (!Factories.TryGetValue(mode, out var factory))
+        {
+            throw new NotSupportedException($"precision '{mode}' is not in this version of NBit; it has {string.Join(", ", Names)}");
+        }
+
+        var made = factory(device);
+        if (made is MixedPrecision)
+        {
+            var bits = owner == "Trainer" ? "16bit" : "16-bit";
+            Log.Information($"Using {(mode == "16-mixed" ? bits : "bfloat16")} Automatic Mixed Precision (AMP)");
+        }
+
+        return made;
+    }
+
+    /// <summary>Adds a mode, so that its name works as a precision.</summary>
+    /// <param name="name">One of the strings of <see cref="PrecisionInput" />.</param>
+    /// <param name="factory">Makes the mode for a kind of device.</param>
+    internal static void Register(string name, Func<DeviceType, PrecisionMode> factory) => Factories[name] = factory;
+}

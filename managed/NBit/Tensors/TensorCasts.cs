@@ -1,0 +1,55 @@
+using NBit.Interop;
+using NBit.Native;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace NBit.Tensors;
+
+/// <summary>Casts of batches and of whole models.</summary>
+internal static unsafe class TensorCasts
+{
+    /// <summary>The floating-point tensors in nested containers, cast; a tensor that has the dtype already comes back as it is.</summary>
+    public static T CastFloating<T>(T data, ScalarType dtype) =>
+        TensorTree.Map(data, tensor => tensor.is_floating_point() && tensor.dtype != dtype ? tensor.to(dtype) : tensor);
+
+    /// <summary>The tensors in nested containers on a device.</summary>
+    public static T MoveTo<T>(T data, Device device) =>
+        TensorTree.Map(data, tensor =>
+            tensor.device_type == device.type && (device.type == DeviceType.CPU || tensor.device_index == device.index) ? tensor : tensor.to(device));
+
+    /// <summary>
+    /// Casts a module's parameters, buffers and gradients in place: the Parameter objects stay, so optimizers and fields that hold
+    /// them stay right. Everything is cast before anything is replaced.
+    /// </summary>
+    /// <param name="model">The module.</param>
+    /// <param name="dtype">The dtype that floating-point tensors get.</param>
+    /// <param name="complexToo">Whether complex tensors are cast too, which loses their imaginary part (as <c>Module.to(dtype)</c> does).</param>
+    public static void CastModule(nn.Module model, ScalarType dtype, bool complexToo)
+    {
+        TorchSharpInterposition.RequireLibrary();
+        using var grad = no_grad();
+        using var scope = NewDisposeScope();
+        var replacements = new List<(Tensor Target, Tensor Data)>();
+        foreach (var tensor in model.parameters().Cast<Tensor>().Concat(model.buffers()))
+        {
+            Add(tensor);
+            if (tensor.grad is { } gradient)
+            {
+                Add(gradient);
+            }
+        }
+
+        foreach (var (target, data) in replacements)
+        {
+            NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_tensor_set_data((void*)target.Handle, (void*)data.Handle));
+        }
+
+        void Add(Tensor tensor)
+        {
+            if (tensor.dtype != dtype && (tensor.is_floating_point() || (complexToo && tensor.is_complex())))
+            {
+                replacements.Add((tensor, tensor.is_complex() ? tensor.real.to(dtype) : tensor.to(dtype)));
+            }
+        }
+    }
+}
