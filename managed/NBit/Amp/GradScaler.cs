@@ -238,7 +238,7 @@ public sealed class GradScaler : IDisposable
         }
 
         RequireScale("update");
-        _scale!.fill_(newScale).Dispose();
+        _scale!.fill_(newScale);
         ForgetOptimizers();
     }
 
@@ -262,7 +262,7 @@ public sealed class GradScaler : IDisposable
         }
 
         using var flat = newScale.reshape([]);
-        _scale!.copy_(flat).Dispose();
+        _scale!.copy_(flat);
         ForgetOptimizers();
     }
 
@@ -305,8 +305,8 @@ public sealed class GradScaler : IDisposable
         GrowthInterval = interval;
         _initialScale = scale;
         _initialGrowthTracker = tracker;
-        _scale?.fill_(scale).Dispose();
-        _growthTracker?.fill_(tracker).Dispose();
+        _scale?.fill_(scale);
+        _growthTracker?.fill_(tracker);
     }
 
     /// <summary>Releases the scaler's tensors.</summary>

@@ -14,9 +14,6 @@ namespace NBit.Precision;
 /// </remarks>
 public sealed class MixedPrecision : PrecisionMode, IDisposable
 {
-    private const string Clipping =
-        "does not allow for gradient clipping because it performs unscaling of gradients internally. HINT: Are you using a 'fused' optimizer?";
-
     /// <summary>Creates the mode.</summary>
     /// <param name="precision">"16-mixed" or "bf16-mixed".</param>
     /// <param name="device">The device that autocast works on.</param>
@@ -113,7 +110,7 @@ public sealed class MixedPrecision : PrecisionMode, IDisposable
 
         if (optimizer is IGradScalingOptimizer)
         {
-            throw new NotSupportedException($"The current optimizer, {optimizer.GetType().Name}, {Clipping}");
+            throw new NotSupportedException("Gradient clipping is not implemented for optimizers handling the unscaling.");
         }
 
         Scaler.Unscale(optimizer);
@@ -133,7 +130,9 @@ public sealed class MixedPrecision : PrecisionMode, IDisposable
 
         if (clipsGradients && optimizer is IGradScalingOptimizer)
         {
-            throw new NotSupportedException($"The current optimizer, {optimizer.GetType().Name}, {Clipping}");
+            throw new NotSupportedException(
+                $"The current optimizer, {optimizer.GetType().Name}, does not allow for gradient clipping because it performs unscaling of "
+                + "gradients internally. HINT: Are you using a 'fused' optimizer?");
         }
     }
 

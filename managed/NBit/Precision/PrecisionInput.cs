@@ -5,7 +5,8 @@ namespace NBit.Precision;
 /// <summary>
 /// What a user gives as <c>precision</c>: one of the strings <c>transformer-engine</c>, <c>transformer-engine-float16</c>,
 /// <c>16-true</c>, <c>16-mixed</c>, <c>bf16-true</c>, <c>bf16-mixed</c>, <c>32-true</c>, <c>64-true</c>, one of the integers 64, 32,
-/// 16, or one of the older strings <c>64</c>, <c>32</c>, <c>16</c>, <c>bf16</c>. Converts from string and int.
+/// 16, or one of the older strings <c>64</c>, <c>32</c>, <c>16</c>, <c>bf16</c>. Converts from string and int; null and the
+/// default value mean that nothing was given, which is <c>32-true</c>.
 /// </summary>
 public readonly record struct PrecisionInput
 {
@@ -28,16 +29,16 @@ public readonly record struct PrecisionInput
         Mode = mode;
     }
 
-    /// <summary>What was given.</summary>
-    public string Text { get; }
+    /// <summary>What was given; null if nothing was.</summary>
+    public string? Text { get; }
 
     /// <summary>The mode that it means, one of the first eight strings.</summary>
-    public string Mode { get; }
+    public string Mode { get => field ?? "32-true"; }
 
     /// <summary>Reads a string.</summary>
-    /// <param name="precision">Exactly one of the allowed strings: case and spaces count.</param>
+    /// <param name="precision">Exactly one of the allowed strings (case and spaces count), or null.</param>
     /// <exception cref="ArgumentException">It is another one; the message lists the allowed ones.</exception>
-    public static implicit operator PrecisionInput(string precision) => FromString(precision);
+    public static implicit operator PrecisionInput(string? precision) => FromString(precision);
 
     /// <summary>Reads a number of bits.</summary>
     /// <param name="bits">64, 32 or 16.</param>
@@ -45,11 +46,11 @@ public readonly record struct PrecisionInput
     public static implicit operator PrecisionInput(int bits) => FromInt32(bits);
 
     /// <summary>Reads a string.</summary>
-    /// <param name="precision">Exactly one of the allowed strings: case and spaces count.</param>
+    /// <param name="precision">Exactly one of the allowed strings (case and spaces count), or null.</param>
     /// <returns>The input.</returns>
     /// <exception cref="ArgumentException">It is another one; the message lists the allowed ones.</exception>
-    public static PrecisionInput FromString(string precision) =>
-        precision is null ? throw Invalid(Describe(precision))
+    public static PrecisionInput FromString(string? precision) =>
+        precision is null ? default
         : Aliases.TryGetValue(precision, out var mode) ? FromAlias(precision, mode)
         : Modes.Contains(precision, StringComparer.Ordinal) ? new PrecisionInput(precision, precision)
         : throw Invalid(Describe(precision), BitsandbytesHint(precision));
@@ -62,7 +63,7 @@ public readonly record struct PrecisionInput
         bits is 64 or 32 or 16 ? FromAlias($"{bits}", Aliases[$"{bits}"]) : throw Invalid($"{bits}");
 
     /// <inheritdoc />
-    public override string ToString() => Text;
+    public override string ToString() => Text ?? "None";
 
     /// <summary>A string as messages quote it.</summary>
     internal static string Describe(string? text) => text is null ? "None" : $"'{text}'";

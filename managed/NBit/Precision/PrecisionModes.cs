@@ -21,22 +21,22 @@ public static class PrecisionModes
     public static IReadOnlyCollection<string> Names => [.. Factories.Keys.Order(StringComparer.Ordinal)];
 
     /// <summary>The mode for a precision or a plugin.</summary>
-    /// <param name="precision">The precision; null for 32-true.</param>
+    /// <param name="precision">The precision.</param>
     /// <param name="plugin">A mode that was made already; null for none.</param>
     /// <param name="device">The kind of device that is trained on.</param>
     /// <param name="owner">Who asks, for messages: Trainer or Fabric.</param>
     /// <returns>The mode.</returns>
     /// <exception cref="ArgumentException">Both were given.</exception>
     /// <exception cref="NotSupportedException">The mode is not in this version.</exception>
-    internal static PrecisionMode Resolve(PrecisionInput? precision, PrecisionMode? plugin, DeviceType device, string owner)
+    internal static PrecisionMode Resolve(PrecisionInput precision, PrecisionMode? plugin, DeviceType device, string owner)
     {
         if (plugin is not null)
         {
-            return precision is null ? plugin : throw new ArgumentException(
+            return precision.Text is null ? plugin : throw new ArgumentException(
                 $"Received both `precision={precision}` and `plugin={plugin}`. Choose one.", nameof(plugin));
         }
 
-        var mode = precision?.Mode ?? "32-true";
+        var mode = precision.Mode;
         if (mode == "16-mixed" && device == DeviceType.CPU)
         {
             Log.Warning($"You passed `{owner}(accelerator='cpu', precision='16-mixed')` but AMP with fp16 is not supported on CPU. "

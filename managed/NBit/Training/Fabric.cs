@@ -28,13 +28,13 @@ public sealed class Fabric : IDisposable
     private readonly BackwardGuard? _guard;
 
     /// <summary>Chooses a device and a precision.</summary>
-    /// <param name="precision">One of the strings or integers of <see cref="PrecisionInput" />; null for "32-true".</param>
+    /// <param name="precision">One of the strings or integers of <see cref="PrecisionInput" />; "32-true" if none is given.</param>
     /// <param name="plugin">A mode that was made already, instead of <paramref name="precision" />.</param>
     /// <param name="accelerator">"auto" (a GPU if there is one), "cpu" or "gpu".</param>
     /// <param name="devices">1, or the index of one device.</param>
     /// <exception cref="ArgumentException">An argument is not allowed, or both precision and plugin were given.</exception>
     /// <exception cref="NotSupportedException">There is no such device, or more than one was asked for.</exception>
-    public Fabric(PrecisionInput? precision = null, PrecisionMode? plugin = null, string accelerator = "auto", DevicesInput devices = default)
+    public Fabric(PrecisionInput precision = default, PrecisionMode? plugin = null, string accelerator = "auto", DevicesInput devices = default)
     {
         Device = DeviceSelection.Resolve(accelerator, devices);
         Precision = PrecisionModes.Resolve(precision, plugin, Device.type, nameof(Fabric));
