@@ -63,6 +63,14 @@ public static unsafe partial class LibnbitTorch
     [return: NativeTypeName("int32_t")]
     public static partial int nbit_torch_default_dtype_set([NativeTypeName("int32_t")] int data_type);
 
+    /// <summary>Makes the functions of torch.nn.init leave tensors as they are on this thread: for modules whose weights are loaded afterwards. Takes effect for those that TorchSharp had not called before NBit was there.</summary>
+    /// <param name="skip">1 to leave tensors as they are, 0 to fill them.</param>
+    /// <param name="previous">Receives what was set before.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_torch_initializers_skip([NativeTypeName("int32_t")] int skip, [NativeTypeName("int32_t *")] int* previous);
+
     /// <summary>The address of a tensor's first element.</summary>
     /// <param name="tensor">An at::Tensor*, TorchSharp's Tensor.Handle; dense (strided) storage.</param>
     /// <param name="data">Receives the address in the tensor's device memory; null for a tensor without elements.</param>

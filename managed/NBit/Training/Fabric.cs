@@ -100,11 +100,12 @@ public sealed class Fabric : IDisposable
 
     /// <summary>Begins a scope in which new tensors are made on the device, in this precision's dtype.</summary>
     /// <returns>Ends the scope.</returns>
-    public IDisposable InitTensor() => new InitContext(Device, Precision.TensorInitContext);
+    public IDisposable InitTensor() => new InitContext(Device, Precision.TensorInitContext, emptyInit: false);
 
     /// <summary>Begins a scope in which new modules are made on the device, in this precision's dtype.</summary>
+    /// <param name="emptyInit">True to leave weights uninitialized, which saves time where they are loaded next.</param>
     /// <returns>Ends the scope.</returns>
-    public IDisposable InitModule() => new InitContext(Device, Precision.ModuleInitContext);
+    public IDisposable InitModule(bool emptyInit = false) => new InitContext(Device, Precision.ModuleInitContext, emptyInit);
 
     /// <summary>Runs the backward pass; scales the loss first where the precision needs it.</summary>
     /// <param name="loss">The loss.</param>

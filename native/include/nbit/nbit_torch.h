@@ -48,6 +48,12 @@ NBIT_EXPORT int32_t nbit_torch_autocast_query(int32_t device_type, int32_t* data
 /// \param data_type float16, bfloat16, float32 or float64, as nbit_data_type.
 NBIT_EXPORT int32_t nbit_torch_default_dtype_set(int32_t data_type);
 
+/// Makes the functions of torch.nn.init leave tensors as they are on this thread: for modules whose weights are loaded
+/// afterwards. Takes effect for those that TorchSharp had not called before NBit was there.
+/// \param skip 1 to leave tensors as they are, 0 to fill them.
+/// \param previous Receives what was set before.
+NBIT_EXPORT int32_t nbit_torch_initializers_skip(int32_t skip, int32_t* previous);
+
 /// The address of a tensor's first element.
 /// \param tensor An at::Tensor*, TorchSharp's Tensor.Handle; dense (strided) storage.
 /// \param data Receives the address in the tensor's device memory; null for a tensor without elements.

@@ -6,6 +6,7 @@
 //                                autocast cannot cache and whose 3-D results differ from PyTorch's. Here: aten::linear.
 //   THSAutograd_setGrad,         The same, plus what libtorch's autocast cache needs (see autocast.cpp).
 //   THSAutograd_*InferenceModeGuard
+//   THSInit_*                    The same, unless this thread makes modules whose weights are loaded later anyway.
 #include "torch/autocast.h"
 #include "torch/guard.h"
 #include "torch/library.h"
@@ -20,6 +21,7 @@ namespace
 
 std::atomic<int64_t> linear_calls{0}, grad_mode_calls{0};
 thread_local const char* pending_message = nullptr;
+thread_local bool skips_initializers = false;
 
 // TorchSharp reads LibTorchSharp's own thread-local error, which only LibTorchSharp's code sets: when a C++ exception
 // reaches one of its entry points. So one is let through the callback of such an entry point.
@@ -81,7 +83,42 @@ NBIT_EXPORT void THSAutograd_deleteInferenceModeGuard(void* guard) noexcept
     grad_mode_changed();
 }
 
+// In the order and with the parameters of LibTorchSharp's THSInit.
+#define NBIT_TORCH_INITIALIZER(name, parameters, arguments)                                                            \
+    NBIT_EXPORT void THSInit_##name parameters noexcept                                                                \
+    {                                                                                                                  \
+        const Library* torch = library_or_null();                                                                      \
+        if (torch && !skips_initializers) torch->initializers.name arguments;                                          \
+    }
+NBIT_TORCH_INITIALIZER(constant_, (const Tensor* tensor, void* value), (tensor, value))
+NBIT_TORCH_INITIALIZER(dirac_, (const Tensor* tensor), (tensor))
+NBIT_TORCH_INITIALIZER(eye_, (const Tensor* tensor), (tensor))
+NBIT_TORCH_INITIALIZER(normal_, (const Tensor* tensor, double mean, double deviation), (tensor, mean, deviation))
+NBIT_TORCH_INITIALIZER(trunc_normal_, (const Tensor* tensor, double mean, double deviation, double low, double high),
+                       (tensor, mean, deviation, low, high))
+NBIT_TORCH_INITIALIZER(ones_, (const Tensor* tensor), (tensor))
+NBIT_TORCH_INITIALIZER(orthogonal_, (const Tensor* tensor, double gain), (tensor, gain))
+NBIT_TORCH_INITIALIZER(sparse_, (const Tensor* tensor, double sparsity, double deviation),
+                       (tensor, sparsity, deviation))
+NBIT_TORCH_INITIALIZER(uniform_, (const Tensor* tensor, double low, double high), (tensor, low, high))
+NBIT_TORCH_INITIALIZER(kaiming_normal_, (const Tensor* tensor, double slope, int64_t mode, int64_t nonlinearity),
+                       (tensor, slope, mode, nonlinearity))
+NBIT_TORCH_INITIALIZER(kaiming_uniform_, (const Tensor* tensor, double slope, int64_t mode, int64_t nonlinearity),
+                       (tensor, slope, mode, nonlinearity))
+NBIT_TORCH_INITIALIZER(xavier_normal_, (const Tensor* tensor, double gain), (tensor, gain))
+NBIT_TORCH_INITIALIZER(xavier_uniform_, (const Tensor* tensor, double gain), (tensor, gain))
+NBIT_TORCH_INITIALIZER(zeros_, (const Tensor* tensor), (tensor))
+#undef NBIT_TORCH_INITIALIZER
+
 } // extern "C"
+
+int32_t nbit_torch_initializers_skip(int32_t skip, int32_t* previous)
+{
+    return guarded([&] {
+        required(previous, "previous") = skips_initializers;
+        skips_initializers = skip != 0;
+    });
+}
 
 int32_t nbit_torch_interposed_count(int64_t* linear, int64_t* grad_mode)
 {

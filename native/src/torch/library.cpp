@@ -27,6 +27,9 @@ Library find(void* libtorchsharp)
 #define NBIT_TORCH_LOOK_UP(name, type, symbol) look_up(found.name, symbol);
     NBIT_TORCH_SYMBOLS(NBIT_TORCH_LOOK_UP)
 #undef NBIT_TORCH_LOOK_UP
+#define NBIT_TORCH_LOOK_UP(name, ...) look_up(found.initializers.name, "THSInit_" #name);
+    NBIT_TORCH_INITIALIZERS(NBIT_TORCH_LOOK_UP)
+#undef NBIT_TORCH_LOOK_UP
     if (missing[0])
         throw Error(NBIT_STATUS_NOT_SUPPORTED,
                     "the loaded LibTorchSharp and libtorch lack what NBit needs: %s. NBit is made for TorchSharp 0.107 "

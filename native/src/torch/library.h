@@ -36,6 +36,23 @@ struct TensorList {
 
 using TensorHook = std::function<Tensor(const Tensor&)>;
 
+// The functions of torch.nn.init that fill a tensor: name, parameters
+#define NBIT_TORCH_INITIALIZERS(X)                                                                                     \
+    X(constant_, const Tensor*, void*)                                                                                 \
+    X(dirac_, const Tensor*)                                                                                           \
+    X(eye_, const Tensor*)                                                                                             \
+    X(normal_, const Tensor*, double, double)                                                                          \
+    X(trunc_normal_, const Tensor*, double, double, double, double)                                                    \
+    X(ones_, const Tensor*)                                                                                            \
+    X(orthogonal_, const Tensor*, double)                                                                              \
+    X(sparse_, const Tensor*, double, double)                                                                          \
+    X(uniform_, const Tensor*, double, double)                                                                         \
+    X(kaiming_normal_, const Tensor*, double, int64_t, int64_t)                                                        \
+    X(kaiming_uniform_, const Tensor*, double, int64_t, int64_t)                                                       \
+    X(xavier_normal_, const Tensor*, double)                                                                           \
+    X(xavier_uniform_, const Tensor*, double)                                                                          \
+    X(zeros_, const Tensor*)
+
 // name, type, symbol (as the Itanium C++ ABI mangles it)
 #define NBIT_TORCH_SYMBOLS(X)                                                                                          \
     /* at::Tensor at::_ops::linear::call(const Tensor&, const Tensor&, const std::optional<Tensor>&) */                \
@@ -84,6 +101,11 @@ struct Library {
     NBIT_TORCH_SYMBOLS(NBIT_TORCH_MEMBER)
 #undef NBIT_TORCH_MEMBER
 
+    struct {
+#define NBIT_TORCH_INITIALIZER(name, ...) void (*name)(__VA_ARGS__);
+        NBIT_TORCH_INITIALIZERS(NBIT_TORCH_INITIALIZER)
+#undef NBIT_TORCH_INITIALIZER
+    } initializers;
     void* undefined; // the TensorImpl of a tensor that is not defined
 };
 
