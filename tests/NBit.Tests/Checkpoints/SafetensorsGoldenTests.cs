@@ -38,12 +38,16 @@ public sealed class SafetensorsGoldenTests
             : [new TestCaseData("").Ignore("no recorded files: set NBIT_GOLDEN_DIR to the folder that holds them")];
     }
 
-    // The folder that NBIT_GOLDEN_DIR names, else shared/golden beside the repository.
-    private static string? Folder { get; } =
-        Environment.GetEnvironmentVariable("NBIT_GOLDEN_DIR") is { Length: > 0 } named ? named : BesideRepository();
+    // The folder that NBIT_GOLDEN_DIR names, else shared/golden beside the repository; null where it does not exist.
+    private static string? Folder { get; } = FindFolder();
 
-    private static string? BesideRepository()
+    private static string? FindFolder()
     {
+        if (Environment.GetEnvironmentVariable("NBIT_GOLDEN_DIR") is { Length: > 0 } named)
+        {
+            return Directory.Exists(named) ? named : null;
+        }
+
         var directory = new DirectoryInfo(AppContext.BaseDirectory);
         while (directory is not null && !File.Exists(Path.Combine(directory.FullName, "NBit.slnx")))
         {
