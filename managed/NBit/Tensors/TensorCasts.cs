@@ -13,18 +13,30 @@ internal static unsafe class TensorCasts
         TensorTree.Map(data, tensor => tensor.is_floating_point() && tensor.dtype != dtype ? tensor.to(dtype) : tensor);
 
     /// <summary>The tensors in nested containers on a device.</summary>
-    public static T MoveTo<T>(T data, Device device) =>
-        TensorTree.Map(data, tensor =>
-            tensor.device_type == device.type && (device.type == DeviceType.CPU || tensor.device_index == device.index) ? tensor : tensor.to(device));
+    public static T MoveTo<T>(T data, Device device) => TensorTree.Map(data, tensor => IsOn(tensor, device) ? tensor : tensor.to(device));
 
-    /// <summary>
-    /// Casts a module's parameters, buffers and gradients in place: the Parameter objects stay, so optimizers and fields that hold
-    /// them stay right. Everything is cast before anything is replaced.
-    /// </summary>
+    /// <summary>Casts a module's parameters, buffers and gradients in place.</summary>
     /// <param name="model">The module.</param>
     /// <param name="dtype">The dtype that floating-point tensors get.</param>
     /// <param name="complexToo">Whether complex tensors are cast too, which loses their imaginary part (as <c>Module.to(dtype)</c> does).</param>
-    public static void CastModule(nn.Module model, ScalarType dtype, bool complexToo)
+    public static void CastModule(nn.Module model, ScalarType dtype, bool complexToo) => Replace(model, tensor =>
+        tensor.dtype == dtype || !(tensor.is_floating_point() || (complexToo && tensor.is_complex())) ? null
+        : tensor.is_complex() ? tensor.real.to(dtype)
+        : tensor.to(dtype));
+
+    /// <summary>Moves a module's parameters, buffers and gradients to a device in place.</summary>
+    public static void MoveModule(nn.Module model, Device device)
+    {
+        Replace(model, tensor => IsOn(tensor, device) ? null : tensor.to(device));
+        model.to(device); // finds all in place, and notes the device
+    }
+
+    private static bool IsOn(Tensor tensor, Device device) =>
+        tensor.device_type == device.type && (device.type == DeviceType.CPU || tensor.device_index == device.index);
+
+    // The Parameter objects stay, so optimizers and fields that hold them stay right (TorchSharp's Module.to makes new ones). All
+    // new tensors are made before the first one is replaced: what fails, fails before anything was changed.
+    private static void Replace(nn.Module model, Func<Tensor, Tensor?> replacement)
     {
         TorchSharpInterposition.RequireLibrary();
         using var grad = no_grad();
@@ -44,11 +56,11 @@ internal static unsafe class TensorCasts
             NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_tensor_set_data((void*)target.Handle, (void*)data.Handle));
         }
 
-        void Add(Tensor tensor)
+        void Add(Tensor target)
         {
-            if (tensor.dtype != dtype && (tensor.is_floating_point() || (complexToo && tensor.is_complex())))
+            if (replacement(target) is { } data)
             {
-                replacements.Add((tensor, tensor.is_complex() ? tensor.real.to(dtype) : tensor.to(dtype)));
+                replacements.Add((target, data));
             }
         }
     }

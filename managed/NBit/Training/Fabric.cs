@@ -1,7 +1,6 @@
 using NBit.Interop;
 using NBit.Precision;
 using NBit.Tensors;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NBit.Training;
@@ -80,11 +79,13 @@ public sealed class Fabric : IDisposable
     public (FabricModule<T, TResult> Module, FabricOptimizer Optimizer) Setup<T, TResult>(nn.Module<T, TResult> model, optim.Optimizer optimizer)
     {
         var wrapped = Setup(optimizer); // refuses before the model is changed
-        return (Setup(model), wrapped);
+        var net = Setup(model);
+        OptimizerStates.Refresh(optimizer);
+        return (net, wrapped);
     }
 
     /// <summary>Wraps an optimizer so that its step follows the precision.</summary>
-    /// <param name="optimizer">The optimizer.</param>
+    /// <param name="optimizer">The optimizer, made after its parameters were set up; to set up both, give them together.</param>
     /// <returns>The optimizer to call.</returns>
     /// <exception cref="NotSupportedException">The precision cannot train with this optimizer.</exception>
     public FabricOptimizer Setup(optim.Optimizer optimizer)
@@ -218,6 +219,6 @@ public sealed class Fabric : IDisposable
     {
         ArgumentNullException.ThrowIfNull(model);
         Precision.ConvertModule(model);
-        model.to(Device);
+        TensorCasts.MoveModule(model, Device);
     }
 }

@@ -1,0 +1,14 @@
+using System.Globalization;
+using System.Text.Json.Nodes;
+
+namespace NBit.Training;
+
+/// <summary>Numbers in a checkpoint's JSON: exact, and also where JSON has no number for them.</summary>
+internal static class CheckpointNumbers
+{
+    public static JsonNode Write(double value) => double.IsFinite(value) ? JsonValue.Create(value) : JsonValue.Create(value.ToString(CultureInfo.InvariantCulture));
+
+    public static double Read(JsonNode node) => node.GetValueKind() == System.Text.Json.JsonValueKind.String
+        ? double.Parse(node.GetValue<string>(), CultureInfo.InvariantCulture)
+        : node.GetValue<double>();
+}

@@ -1,0 +1,98 @@
+namespace NBit.Training;
+
+/// <summary>What modules log: the latest value of each metric, and means over the epoch that is running.</summary>
+internal sealed class MetricStore
+{
+    private readonly Dictionary<string, double> _latest = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, double> _step = new(StringComparer.Ordinal);
+    private readonly SortedSet<string> _progressBar = new(StringComparer.Ordinal);
+    private Dictionary<string, Mean> _epoch = new(StringComparer.Ordinal);
+
+    /// <summary>Where the trainer is: decides what a metric counts for unless its caller does.</summary>
+    public Stage Stage { get; set; }
+
+    /// <summary>The latest value of each metric; means once their epoch has ended. What monitors read.</summary>
+    public IReadOnlyDictionary<string, double> Latest => _latest;
+
+    /// <summary>The values that were logged by the last training step.</summary>
+    public IReadOnlyDictionary<string, double> LastStep => _step;
+
+    /// <summary>What the progress bar shows.</summary>
+    public IEnumerable<(string Name, double Value)> ProgressBar =>
+        _progressBar.Where(_latest.ContainsKey).Select(name => (name, _latest[name]));
+
+    public void Log(string name, double value, bool? onStep, bool? onEpoch, bool progressBar, double batchSize)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
+        var step = onStep ?? Stage == Stage.Training;
+        var epoch = onEpoch ?? Stage != Stage.Training;
+        if (step)
+        {
+            _step[epoch ? $"{name}_step" : name] = value;
+            _latest[epoch ? $"{name}_step" : name] = value;
+        }
+
+        if (epoch)
+        {
+            var key = step ? $"{name}_epoch" : name;
+            var mean = _epoch.GetValueOrDefault(Key(key));
+            _epoch[Key(key)] = new Mean(mean.Sum + (value * batchSize), mean.Weight + batchSize);
+        }
+
+        _latest[name] = value;
+        if (progressBar)
+        {
+            _progressBar.Add(name);
+        }
+    }
+
+    /// <summary>Forgets the values of the last step.</summary>
+    public void BeginStep() => _step.Clear();
+
+    /// <summary>Ends the epoch of the current stage.</summary>
+    /// <returns>The means, by name.</returns>
+    public IReadOnlyDictionary<string, double> EndEpoch()
+    {
+        var prefix = Key("");
+        var means = _epoch.Where(entry => entry.Key.StartsWith(prefix, StringComparison.Ordinal))
+            .ToDictionary(entry => entry.Key[prefix.Length..], entry => entry.Value.Sum / entry.Value.Weight, StringComparer.Ordinal);
+        foreach (var (name, value) in means)
+        {
+            _latest[name] = value;
+            _epoch.Remove(Key(name));
+        }
+
+        return means;
+    }
+
+    /// <summary>The means that are being taken, for a checkpoint in the middle of an epoch.</summary>
+    public Dictionary<string, Mean> SaveMeans() => new(_epoch, StringComparer.Ordinal);
+
+    public void LoadMeans(Dictionary<string, Mean> means) => _epoch = new Dictionary<string, Mean>(means, StringComparer.Ordinal);
+
+    // Validation inside a training epoch takes its means beside those of the epoch.
+    private string Key(string name) => $"{Stage}/{name}";
+
+    /// <summary>A weighted mean in the making.</summary>
+    internal readonly record struct Mean(double Sum, double Weight);
+}
+
+/// <summary>What a trainer is doing.</summary>
+public enum Stage
+{
+    /// <summary>Nothing.</summary>
+    None,
+
+    /// <summary>Fitting.</summary>
+    Training,
+
+    /// <summary>Validation, by itself or during fitting.</summary>
+    Validation,
+
+    /// <summary>Testing.</summary>
+    Test,
+
+    /// <summary>Prediction.</summary>
+    Prediction,
+}
