@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using NBit.Logging;
 using TorchSharp;
 
@@ -7,18 +6,46 @@ namespace NBit.Precision;
 /// <summary>From what a user asks for to a mode.</summary>
 public static class PrecisionModes
 {
-    private static readonly ConcurrentDictionary<string, Func<DeviceType, PrecisionMode>> Factories = new(StringComparer.Ordinal)
+    private static readonly Lock Gate = new();
+
+    private static readonly OrderedDictionary<string, Func<DeviceType, PrecisionMode>> Factories = new(StringComparer.Ordinal)
     {
         ["32-true"] = static _ => new SinglePrecision(),
         ["64-true"] = static _ => new DoublePrecision(),
-        ["16-true"] = static _ => new HalfPrecision("16-true"),
-        ["bf16-true"] = static _ => new HalfPrecision("bf16-true"),
-        ["16-mixed"] = static device => new MixedPrecision("16-mixed", device),
         ["bf16-mixed"] = static device => new MixedPrecision("bf16-mixed", device),
+        ["16-mixed"] = static device => new MixedPrecision("16-mixed", device),
+        ["bf16-true"] = static _ => new HalfPrecision("bf16-true"),
+        ["16-true"] = static _ => new HalfPrecision("16-true"),
     };
 
     /// <summary>The modes that can be had by their name.</summary>
-    public static IReadOnlyCollection<string> Names => [.. Factories.Keys.Order(StringComparer.Ordinal)];
+    public static IReadOnlyList<string> Names
+    {
+        get
+        {
+            lock (Gate)
+            {
+                return [.. Factories.Keys];
+            }
+        }
+    }
+
+    /// <summary>Makes a mode by its name, as a plugin: no name is replaced by another, as "16-mixed" is on the CPU when given as a precision.</summary>
+    /// <param name="name">One of <see cref="Names" />.</param>
+    /// <param name="device">The kind of device that is trained on.</param>
+    /// <returns>The mode.</returns>
+    /// <exception cref="NotSupportedException">There is no such mode in this version.</exception>
+    public static PrecisionMode Create(string name, DeviceType device)
+    {
+        Func<DeviceType, PrecisionMode>? factory;
+        lock (Gate)
+        {
+            Factories.TryGetValue(name, out factory);
+        }
+
+        return factory?.Invoke(device)
+            ?? throw new NotSupportedException($"precision '{name}' is not in this version of NBit; it has {string.Join(", ", Names)}");
+    }
 
     /// <summary>The mode for a precision or a plugin.</summary>
     /// <param name="precision">The precision.</param>
@@ -44,12 +71,7 @@ public static class PrecisionModes
             mode = "bf16-mixed";
         }
 
-        if (!Factories.TryGetValue(mode, out var factory))
-        {
-            throw new NotSupportedException($"precision '{mode}' is not in this version of NBit; it has {string.Join(", ", Names)}");
-        }
-
-        var made = factory(device);
+        var made = Create(mode, device);
         if (made is MixedPrecision)
         {
             var bits = owner == "Trainer" ? "16bit" : "16-bit";
@@ -59,8 +81,14 @@ public static class PrecisionModes
         return made;
     }
 
-    /// <summary>Adds a mode, so that its name works as a precision.</summary>
-    /// <param name="name">One of the strings of <see cref="PrecisionInput" />.</param>
+    /// <summary>Adds a mode to those that can be had by their name.</summary>
+    /// <param name="name">Its name; as a precision, only the strings of <see cref="PrecisionInput" /> can be given.</param>
     /// <param name="factory">Makes the mode for a kind of device.</param>
-    internal static void Register(string name, Func<DeviceType, PrecisionMode> factory) => Factories[name] = factory;
+    internal static void Register(string name, Func<DeviceType, PrecisionMode> factory)
+    {
+        lock (Gate)
+        {
+            Factories[name] = factory;
+        }
+    }
 }

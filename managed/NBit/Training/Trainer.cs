@@ -162,6 +162,9 @@ public sealed class Trainer : IDisposable
     /// <summary>What the progress bar shows beside the numbers of epoch and batch.</summary>
     public IEnumerable<(string Name, double Value)> ProgressBarMetrics => Metrics.ProgressBar;
 
+    /// <summary>The optimizers of the running fit, as the module configured them.</summary>
+    public IReadOnlyList<optim.Optimizer> ConfiguredOptimizers => [.. Optimizers.Select(configuration => configuration.Optimizer)];
+
     /// <summary>The module that is being run.</summary>
     /// <exception cref="InvalidOperationException">None is.</exception>
     public TrainingModule Module => Current ?? throw new InvalidOperationException("the trainer runs no module at the moment");

@@ -1,0 +1,50 @@
+using System.Diagnostics;
+using NBit.Precision;
+using NBit.Training;
+using NBit.Training.Data;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace NBit.Cli.Demo;
+
+/// <summary>Trains the same model on the same data with the same seed in a precision.</summary>
+internal sealed class DigitsDemo(int totalEpochs, long seed)
+{
+    private const int BatchSize = 64;
+
+    /// <summary>Runs an epoch whose time does not count: the first one compiles the program.</summary>
+    public void WarmUp(string mode) => Run(mode, epochs: 1);
+
+    /// <summary>Trains and tests.</summary>
+    public DigitsResult Run(string mode) => Run(mode, totalEpochs);
+
+    private DigitsResult Run(string mode, int epochs)
+    {
+        using var digits = Digits.Load();
+        Trainer.SeedEverything(seed);
+        using var module = new DigitsModule();
+        // As a plugin, 16-mixed is real float16 with a scaler on the CPU too.
+        using var trainer = new Trainer(plugin: PrecisionModes.Create(mode, DeviceType.CPU), accelerator: "cpu", maxEpochs: epochs, enableProgressBar: false);
+        var batches = new ShuffledBatches<(Tensor, Tensor)>(
+            (int)digits.TrainLabels.shape[0], BatchSize, indices => Pick(digits.TrainImages, digits.TrainLabels, indices), seed);
+        var clock = Stopwatch.StartNew();
+        trainer.Fit(module, batches);
+        clock.Stop();
+        var metrics = trainer.Test(module, [(digits.TestImages, digits.TestLabels)]);
+        return new DigitsResult(
+            new DigitsSummary(
+                mode,
+                metrics["accuracy"],
+                module.Losses.TakeLast(batches.Count).Average(),
+                MemorySize.ModuleBytes(module),
+                module.OptimizerBytes,
+                epochs * digits.TrainLabels.shape[0] / clock.Elapsed.TotalSeconds),
+            module.Losses);
+    }
+
+    private static (Tensor Images, Tensor Labels) Pick(Tensor images, Tensor labels, long[] indices)
+    {
+        using var chosen = tensor(indices);
+        return (images.index_select(0, chosen), labels.index_select(0, chosen));
+    }
+}

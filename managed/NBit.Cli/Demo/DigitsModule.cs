@@ -1,0 +1,49 @@
+using NBit.Training;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace NBit.Cli.Demo;
+
+/// <summary>64 pixels -> two hidden layers with norms and dropout -> 10 digits.</summary>
+internal sealed class DigitsModule : TrainingModule<(Tensor Images, Tensor Labels)>
+{
+    private const int Hidden = 128;
+    private readonly Linear _input = nn.Linear(64, Hidden), _hidden = nn.Linear(Hidden, Hidden), _output = nn.Linear(Hidden, 10);
+    private readonly LayerNorm _inputNorm = nn.LayerNorm(Hidden), _hiddenNorm = nn.LayerNorm(Hidden);
+    private readonly Dropout _dropout = nn.Dropout(0.1);
+
+    public DigitsModule()
+        : base(nameof(DigitsModule)) => RegisterComponents();
+
+    /// <summary>The loss of each training step.</summary>
+    public List<double> Losses { get; } = [];
+
+    /// <summary>What the optimizer's state takes.</summary>
+    public long OptimizerBytes { get; private set; }
+
+    public Tensor Forward(Tensor images)
+    {
+        var x = _dropout.forward(nn.functional.relu(_inputNorm.forward(_input.forward(images))));
+        x = _dropout.forward(nn.functional.relu(_hiddenNorm.forward(_hidden.forward(x))));
+        return _output.forward(x);
+    }
+
+    public override Tensor? TrainingStep((Tensor Images, Tensor Labels) batch, int batchIndex)
+    {
+        var loss = nn.functional.cross_entropy(Forward(batch.Images), batch.Labels);
+        Losses.Add(loss.detach().to(ScalarType.Float64).item<double>());
+        Log("loss", Losses[^1], progressBar: true);
+        return loss;
+    }
+
+    public override void TestStep((Tensor Images, Tensor Labels) batch, int batchIndex)
+    {
+        var right = Forward(batch.Images).argmax(1).eq(batch.Labels);
+        Log("accuracy", right.to(ScalarType.Float32).mean(), batchSize: batch.Labels.shape[0]);
+    }
+
+    // An epsilon that float16 can hold: with 1e-8, 16-true would divide 0 by 0 and is refused.
+    public override IReadOnlyList<OptimizerConfiguration> ConfigureOptimizers() => [optim.AdamW(parameters(), lr: 2e-3, eps: 1e-4, weight_decay: 0.01)];
+
+    public override void OnFitEnd() => OptimizerBytes = MemorySize.OptimizerBytes(Trainer.ConfiguredOptimizers[0]);
+}
