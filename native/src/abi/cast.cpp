@@ -1,0 +1,102 @@
+#include "cpu/cast.h"
+#include "abi/arguments.h"
+#include "abi/context.h"
+#include "abi/guard.h"
+#include "base/cpu.h"
+#include "base/data_type.h"
+#include "base/float_environment.h"
+#include "base/thread_pool.h"
+#include "cpu/streaming.h"
+
+#include <atomic>
+#include <bit>
+#include <cmath>
+
+using namespace nbit;
+
+namespace
+{
+
+// Measured: waking a thread takes about 30 us, which is what casting half of this takes. Once several threads run,
+// small pieces let the first one go on until the others are there.
+constexpr int64_t bytes_worth_threads = 2 << 20; // read and written
+constexpr int64_t grain = 64 << 10;              // whole pages of every target
+
+constexpr char wide_formats[] = "float32 (6), float16 (5), bfloat16 (15)";
+
+void check_type(const char* name, int32_t type)
+{
+    for (const nbit_data_type allowed : cast_formats)
+        if (type == allowed) return;
+    throw Error(NBIT_STATUS_INVALID_ARGUMENT, "%s is %d (%s); allowed are %s, float8_e4m3fn (24) and float8_e5m2 (23)",
+                name, type, data_type_name(type), wide_formats);
+}
+
+CastKernel checked_kernel(int32_t source_type, int32_t target_type)
+{
+    check_type("source_type", source_type);
+    check_type("target_type", target_type);
+    const CastKernel kernel = casts_of(instruction_set()).find(source_type, target_type);
+    if (!kernel)
+        throw Error(NBIT_STATUS_INVALID_ARGUMENT,
+                    "source_type is %d (%s) and target_type is %d (%s); one of the two must be one of %s. "
+                    "Cast to one of these first",
+                    source_type, data_type_name(source_type), target_type, data_type_name(target_type), wide_formats);
+    return kernel;
+}
+
+float checked_scale(const float* scale)
+{
+    const float value = scale ? *scale : 1;
+    if (!std::isfinite(value))
+        throw Error(NBIT_STATUS_INVALID_ARGUMENT, "scale is %g; it must be finite. Give null for 1",
+                    static_cast<double>(value));
+    return value;
+}
+
+// Floats that are not negative are in the order of their bits.
+void raise_to(float candidate, std::atomic<uint32_t>& largest) noexcept
+{
+    const uint32_t bits = std::bit_cast<uint32_t>(candidate);
+    uint32_t known = largest.load(std::memory_order_relaxed);
+    while (known < bits && !largest.compare_exchange_weak(known, bits, std::memory_order_relaxed)) {
+    }
+}
+
+} // namespace
+
+int32_t nbit_values_cast(nbit_context* context, int32_t source_type, const void* source, int64_t count,
+                         int32_t target_type, void* target, const float* scale, float* amax)
+{
+    return guarded([&] {
+        const nbit_context& c = required(context, "context");
+        const CastKernel kernel = checked_kernel(source_type, target_type);
+        const int64_t source_size = data_type_size(source_type), target_size = data_type_size(target_type);
+        const Region from{"source", source, checked_bytes(count, source_size)};
+        const Region to{"target", target, checked_bytes(count, target_size)};
+        const Region factor{"scale", scale, sizeof(float)}, maximum{"amax", amax, sizeof(float)};
+        if (count > 0) {
+            require_memory(source, "source");
+            require_memory(target, "target");
+        }
+        require_disjoint(to, from);
+        require_disjoint(to, factor);
+        require_disjoint(to, maximum);
+        require_disjoint(maximum, from);
+        require_disjoint(maximum, factor);
+        const float multiplier = checked_scale(scale);
+        if (count == 0) return;
+
+        const int32_t threads = to.bytes > bytes_worth_threads - from.bytes ? c.threads.load() : 1;
+        const bool stream = should_stream(to.bytes);
+        std::atomic<uint32_t> largest{0};
+        parallel_for(threads, count, grain, [&](int64_t begin, int64_t end) noexcept {
+            const DefaultFloatEnvironment environment;
+            const float found = kernel(static_cast<const char*>(source) + begin * source_size, end - begin, multiplier,
+                                       static_cast<char*>(target) + begin * target_size, stream);
+            raise_to(found, largest);
+        });
+        const float all = std::bit_cast<float>(largest.load());
+        if (amax && all > *amax) *amax = all;
+    });
+}
