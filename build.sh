@@ -39,6 +39,5 @@ if ! command -v dotnet >/dev/null; then
 fi
 
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
-# Nothing written for people to read may end up in JSON that a target prints: restore quietly.
 dotnet tool restore >/dev/null
-exec dotnet cake build.cake --target="$target" --verbosity=quiet --no-report --settings_enablescriptcache=true "$@"
+exec dotnet cake build.cake --target="$target" --verbosity=quiet --no-report --settings_enablescriptcache=true -- "$@"
