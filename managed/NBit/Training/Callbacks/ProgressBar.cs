@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using NBit.Logging;
 using Spectre.Console;
 
 namespace NBit.Training.Callbacks;
@@ -28,7 +29,7 @@ public sealed class ProgressBar : Callback
         {
             (_ready, _done) = (new TaskCompletionSource(), new TaskCompletionSource());
             _display = Task.Run(() => Display(trainer));
-            _ready.Task.Wait();
+            Task.WaitAny(_ready.Task, _display); // a display that fails is reported at the end, and stops nothing
         }
     }
 
@@ -61,16 +62,24 @@ public sealed class ProgressBar : Callback
     public override void OnFitEnd(Trainer trainer)
     {
         _done.TrySetResult();
-        _display?.Wait();
+        try
+        {
+            _display?.Wait();
+        }
+        catch (AggregateException error)
+        {
+            Log.Warning($"progress could not be shown: {error.InnerException?.Message}");
+        }
+
         (_bar, _display) = (null, null);
     }
 
     // The bar lives on a thread of its own, since its library wants to own the loop.
     private void Display(Trainer trainer) => _console.Progress()
-        .Columns(new SpinnerColumn(), new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn(), new TaskDescriptionColumn { Alignment = Justify.Left })
+        .Columns(new ProgressBarColumn { Width = 20 }, new PercentageColumn(), new TaskDescriptionColumn { Alignment = Justify.Left })
         .Start(context =>
         {
-            _bar = context.AddTask("", maxValue: trainer.BatchesPerEpoch ?? double.NaN);
+            _bar = context.AddTask("training", maxValue: trainer.BatchesPerEpoch ?? double.NaN);
             _bar.IsIndeterminate = trainer.BatchesPerEpoch is null;
             _ready.SetResult();
             _done.Task.Wait();
