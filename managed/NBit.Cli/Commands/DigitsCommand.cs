@@ -9,6 +9,8 @@ namespace NBit.Cli.Commands;
 /// <summary><c>nbit demo digits</c>: trains a small model on handwritten digits in every precision and compares them.</summary>
 internal static class DigitsCommand
 {
+    private const int WidthInFiles = 120;
+
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
 
     public static Command Create()
@@ -60,6 +62,11 @@ internal static class DigitsCommand
         {
             table.AddRow(
                 summary.Mode, $"{summary.TestAccuracy:P2}", $"{summary.FinalLoss:0.0000}", $"{summary.WeightBytes:N0}", $"{summary.OptimizerBytes:N0}", $"{summary.SamplesPerSecond:N0}");
+        }
+
+        if (Console.IsOutputRedirected)
+        {
+            AnsiConsole.Profile.Width = WidthInFiles;
         }
 
         AnsiConsole.Write(table);

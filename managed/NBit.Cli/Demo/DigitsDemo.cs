@@ -22,7 +22,7 @@ internal sealed class DigitsDemo(int totalEpochs, long seed)
     {
         using var digits = Digits.Load();
         Trainer.SeedEverything(seed);
-        using var module = new DigitsModule();
+        using var module = new DigitsModule(epochs);
         // As a plugin, 16-mixed is real float16 with a scaler on the CPU too.
         using var trainer = new Trainer(plugin: PrecisionModes.Create(mode, DeviceType.CPU), accelerator: "cpu", maxEpochs: epochs, enableProgressBar: false);
         var batches = new ShuffledBatches<(Tensor, Tensor)>(

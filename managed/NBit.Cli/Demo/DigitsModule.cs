@@ -11,9 +11,14 @@ internal sealed class DigitsModule : TrainingModule<(Tensor Images, Tensor Label
     private readonly Linear _input = nn.Linear(64, Hidden), _hidden = nn.Linear(Hidden, Hidden), _output = nn.Linear(Hidden, 10);
     private readonly LayerNorm _inputNorm = nn.LayerNorm(Hidden), _hiddenNorm = nn.LayerNorm(Hidden);
     private readonly Dropout _dropout = nn.Dropout(0.1);
+    private readonly int _epochs;
 
-    public DigitsModule()
-        : base(nameof(DigitsModule)) => RegisterComponents();
+    public DigitsModule(int epochs)
+        : base(nameof(DigitsModule))
+    {
+        _epochs = epochs;
+        RegisterComponents();
+    }
 
     /// <summary>The loss of each training step.</summary>
     public List<double> Losses { get; } = [];
@@ -42,8 +47,13 @@ internal sealed class DigitsModule : TrainingModule<(Tensor Images, Tensor Label
         Log("accuracy", right.to(ScalarType.Float32).mean(), batchSize: batch.Labels.shape[0]);
     }
 
-    // An epsilon that float16 can hold: with 1e-8, 16-true would divide 0 by 0 and is refused.
-    public override IReadOnlyList<OptimizerConfiguration> ConfigureOptimizers() => [optim.AdamW(parameters(), lr: 2e-3, eps: 1e-4, weight_decay: 0.01)];
+    public override IReadOnlyList<OptimizerConfiguration> ConfigureOptimizers()
+    {
+        // An epsilon that float16 can hold: with 1e-8, 16-true would divide 0 by 0 and is refused.
+        var optimizer = optim.AdamW(parameters(), lr: 2e-3, eps: 1e-4, weight_decay: 0.01);
+        var scheduler = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max: Trainer.BatchesPerEpoch!.Value * _epochs);
+        return [new OptimizerConfiguration(optimizer, new SchedulerConfiguration(scheduler, SchedulerInterval.Step))];
+    }
 
     public override void OnFitEnd() => OptimizerBytes = MemorySize.OptimizerBytes(Trainer.ConfiguredOptimizers[0]);
 }
