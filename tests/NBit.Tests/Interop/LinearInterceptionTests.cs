@@ -1,5 +1,5 @@
-using System.Runtime.InteropServices;
 using NBit.Native;
+using NBit.Testing;
 using static TorchSharp.torch;
 
 namespace NBit.Tests.Interop;
@@ -20,7 +20,7 @@ public sealed unsafe class LinearInterceptionTests
         var y = layer.forward(x);
         Assert.That(Count() - before, Is.EqualTo(1));
 
-        var expected = Dispatcher.Linear(x, layer.weight, layer.bias);
+        var expected = Dispatcher.Call("aten::linear", x, layer.weight, layer.bias is { } offset ? Argument.Some(offset) : null);
         Assert.That(y.shape, Is.EqualTo(expected.shape));
         Assert.That(y.bytes.SequenceEqual(expected.bytes), Is.True);
         layer.Dispose();
@@ -31,34 +31,5 @@ public sealed unsafe class LinearInterceptionTests
         long linear, gradMode;
         NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_interposed_count(&linear, &gradMode));
         return linear;
-    }
-}
-
-internal static unsafe partial class Dispatcher
-{
-    [LibraryImport("torch_cpu")]
-    private static partial int torch_call_dispatcher([MarshalAs(UnmanagedType.LPStr)] string op, [MarshalAs(UnmanagedType.LPStr)] string overload, ulong* stack, ulong abi);
-
-    [LibraryImport("torch_cpu")]
-    private static partial int aoti_torch_new_tensor_handle(nint o, out nint n);
-
-    public static Tensor Linear(Tensor x, Tensor w, Tensor? b)
-    {
-        var stack = stackalloc ulong[4];
-        aoti_torch_new_tensor_handle(x.Handle, out var xh);
-        aoti_torch_new_tensor_handle(w.Handle, out var wh);
-        stack[0] = (ulong)xh;
-        stack[1] = (ulong)wh;
-        stack[2] = 0;
-        if (b is not null)
-        {
-            aoti_torch_new_tensor_handle(b.Handle, out var bh);
-            var boxed = (ulong*)NativeMemory.Alloc(8);
-            *boxed = (ulong)bh;
-            stack[2] = (ulong)boxed;
-        }
-
-        var status = torch_call_dispatcher("aten::linear", "", stack, (2UL << 56) | (10UL << 48));
-        return status == 0 ? Tensor.UnsafeCreateTensor((nint)stack[0]) : throw new InvalidOperationException($"{status}");
     }
 }
