@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace NBit.Testing;
 
 /// <summary>
-/// An argument of an operator, as <see cref="Dispatcher" /> passes it: 64 bits that hold a number, or own a tensor, a string,
-/// a list or the value of an optional parameter.
+/// An argument of an operator, as <see cref="Dispatcher" /> passes it: 64 bits that hold a number, or own a tensor, a
+/// string, a list or the value of an optional parameter.
 /// </summary>
 public sealed unsafe partial class Argument
 {

@@ -23,7 +23,7 @@ public static unsafe partial class Dispatcher
     /// <inheritdoc cref="Call" />
     public static Tensor[] CallMany(int outputs, string name, params ReadOnlySpan<Argument?> arguments)
     {
-        // libtorch takes what the arguments hold, whether the operator fails or not, and leaves the outputs in their place.
+        // libtorch takes what the arguments own, even where the operator fails, and leaves the outputs in their place.
         var stack = stackalloc ulong[Math.Max(arguments.Length, outputs)];
         for (var i = 0; i < arguments.Length; i++)
         {

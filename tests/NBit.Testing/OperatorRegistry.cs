@@ -4,8 +4,8 @@ using System.Text;
 namespace NBit.Testing;
 
 /// <summary>
-/// Reads which operators libtorch knows. It has no C interface for that: this is the C++ one, as gcc names and lays it out,
-/// so on Linux only.
+/// Reads which operators libtorch knows. It has no C interface for that: this is the C++ one, as gcc names and lays it
+/// out, so on Linux only.
 /// </summary>
 public static unsafe partial class OperatorRegistry
 {
@@ -48,7 +48,7 @@ public static unsafe partial class OperatorRegistry
     [LibraryImport("torch_cpu", EntryPoint = "_ZN3c1010Dispatcher13realSingletonEv")]
     private static partial nint RealSingleton();
 
-    // std::vector<c10::OperatorName> c10::Dispatcher::getAllOpNamesForDispatchKey(DispatchKey); its result is returned in memory.
+    // std::vector<c10::OperatorName> c10::Dispatcher::getAllOpNamesForDispatchKey(DispatchKey), which returns in memory
     [LibraryImport("torch_cpu", EntryPoint = "_ZN3c1010Dispatcher27getAllOpNamesForDispatchKeyENS_11DispatchKeyE")]
     private static partial void GetAllOpNamesForDispatchKey(Vector* result, nint dispatcher, ushort dispatchKey);
 

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace NBit.GoldenTests.Precision;
 
-/// <summary>precision/autocast_ops.json: the dtypes that operators give in a region and outside of any, by their inputs' dtypes.</summary>
+/// <summary>precision/autocast_ops.json: the dtypes that operators give, in a region and outside of any.</summary>
 public sealed class AutocastOperatorTests
 {
     private const string File = "precision/autocast_ops.json";
@@ -14,7 +14,8 @@ public sealed class AutocastOperatorTests
         from entry in GoldenFolder.Json(File).Properties("ops")
         from mode in entry.Value.EnumerateObject()
         where mode.Value.ValueKind == JsonValueKind.Object
-        select new TestCaseData(entry.Name, mode.Name, entry.Value.Items("input_shapes").Select(Shape).ToArray(), mode.Value)
+        let shapes = entry.Value.Items("input_shapes").Select(Shape).ToArray()
+        select new TestCaseData(entry.Name, mode.Name, shapes, mode.Value)
             .SetName($"autocast {entry.Name} | {mode.Name}");
 
     [TestCaseSource(nameof(Cases))]
@@ -23,7 +24,7 @@ public sealed class AutocastOperatorTests
         var call = AutocastOperators.Find(name);
         if (call is null)
         {
-            Assert.Fail($"{File} has an operator '{name}' that this test does not know; add it to {nameof(AutocastOperators)}");
+            Assert.Fail($"{File} has an operator '{name}' that {nameof(AutocastOperators)} does not know");
             return;
         }
 

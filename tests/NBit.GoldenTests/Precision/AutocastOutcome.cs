@@ -15,14 +15,15 @@ internal sealed record AutocastOutcome(string Dtypes, string? Message)
     public const string Failed = "error";
 
     /// <summary>Calls under no_grad, in a region of autocast or outside of any.</summary>
-    public static AutocastOutcome Of(Func<Tensor[], Tensor[]> call, IEnumerable<Tensor> inputs, ScalarType? region)
+    public static AutocastOutcome Of(AutocastCall call, IEnumerable<Tensor> inputs, ScalarType? region)
     {
         using var scope = NewDisposeScope();
         using var autocast = region is { } dtype ? new Autocast(DeviceType.CPU, dtype) : null;
         using var grad = no_grad();
         try
         {
-            return new AutocastOutcome(string.Join(", ", call([.. inputs]).Select(output => output.dtype.Name())), null);
+            var dtypes = call([.. inputs]).Select(output => output.dtype.Name());
+            return new AutocastOutcome(string.Join(", ", dtypes), null);
         }
         catch (DispatcherException)
         {

@@ -1,11 +1,13 @@
 using NBit.Testing;
 using static NBit.GoldenTests.Precision.AutocastOperators;
+using static NBit.Testing.Argument;
+using static NBit.Testing.Dispatcher;
 using static TorchSharp.torch;
 
 namespace NBit.GoldenTests.Precision;
 
 /// <summary>A call of one overload that autocast knows, with the shapes of its floating inputs.</summary>
-internal sealed record AutocastOverload(Func<Tensor[], Tensor[]> Call, params long[][] Shapes);
+internal sealed record AutocastOverload(AutocastCall Call, params long[][] Shapes);
 
 /// <summary>Calls of the overloads whose policies autocast_ops.json lists, by the names of their schemas.</summary>
 internal static class AutocastOverloads
@@ -13,7 +15,15 @@ internal static class AutocastOverloads
     private static readonly long[] Matrix = [4, 4], Rows = [4, 8], Image = [1, 2, 4, 4], Volume = [1, 2, 4, 4, 4];
 
     private static readonly Dictionary<string, AutocastOverload> Known = new(
-        [.. LowerPrecision(), .. Promoted(), .. Layers(), .. Losses(), .. Reductions(), .. LinearAlgebra(), .. Fourier()],
+        [
+            .. LowerPrecision(),
+            .. Promoted(),
+            .. Layers(),
+            .. Losses(),
+            .. Reductions(),
+            .. LinearAlgebra(),
+            .. Fourier(),
+        ],
         StringComparer.Ordinal);
 
     /// <summary>The call of an overload, or null where this test does not know it.</summary>
@@ -33,7 +43,18 @@ internal static class AutocastOverloads
         ["conv_transpose3d.input"] = Same("conv_transpose3d", [1, 2, 3, 3, 3], [2, 3, 3, 3, 3]),
         ["conv_tbc"] = new(Aten("conv_tbc", 0), [5, 2, 4], [3, 4, 6], [6]),
         ["_convolution.deprecated"] = new(
-            Aten("_convolution.deprecated", null, All(1, 2), All(0, 2), All(1, 2), false, All(0, 2), 1, false, false, true),
+            Aten(
+                "_convolution.deprecated",
+                null,
+                All(1, 2),
+                All(0, 2),
+                All(1, 2),
+                false,
+                All(0, 2),
+                1,
+                false,
+                false,
+                true),
             [2, 4, 8, 8],
             [6, 4, 3, 3]),
         ["linear"] = Same("linear", [4, 8], [6, 8], [6]),
@@ -46,10 +67,13 @@ internal static class AutocastOverloads
         ["baddbmm"] = Same("baddbmm", [2, 4, 6], [2, 4, 8], [2, 8, 6]),
         ["linalg_vecdot"] = Same("linalg_vecdot", [4, 8], [4, 8]),
         ["prelu"] = Same("prelu", [4, 8], [8]),
-        ["scaled_dot_product_attention"] = Same("scaled_dot_product_attention", [2, 2, 4, 8], [2, 2, 4, 8], [2, 2, 4, 8]),
+        ["scaled_dot_product_attention"] = Same(
+            "scaled_dot_product_attention", [2, 2, 4, 8], [2, 2, 4, 8], [2, 2, 4, 8]),
         ["_native_multi_head_attention"] = new(
-            x => Dispatcher.CallMany(
-                2, "aten::_native_multi_head_attention", x[0], x[0], x[0], 8, 2, x[1], x[2], x[3], x[4], null, true, true, null),
+            x => CallMany(
+                2,
+                "aten::_native_multi_head_attention",
+                [x[0], x[0], x[0], 8, 2, x[1], x[2], x[3], x[4], null, true, true, null]),
             [2, 4, 8],
             [24, 8],
             [24],
@@ -80,17 +104,22 @@ internal static class AutocastOverloads
         ["adaptive_avg_pool3d"] = new(Aten("adaptive_avg_pool3d", All(2, 3)), Volume),
         ["adaptive_max_pool3d"] = new(Aten(2, "adaptive_max_pool3d", All(2, 3)), Volume),
         ["fractional_max_pool2d"] = new(
-            x => Dispatcher.CallMany(2, "aten::fractional_max_pool2d", x[0], All(2, 2), All(2, 2), x[1].sigmoid()), Image, [1, 2, 2]),
+            x => CallMany(2, "aten::fractional_max_pool2d", x[0], All(2, 2), All(2, 2), x[1].sigmoid()),
+            Image,
+            [1, 2, 2]),
         ["fractional_max_pool3d"] = new(
-            x => Dispatcher.CallMany(2, "aten::fractional_max_pool3d", x[0], All(2, 3), All(2, 3), x[1].sigmoid()), Volume, [1, 2, 3]),
+            x => CallMany(2, "aten::fractional_max_pool3d", x[0], All(2, 3), All(2, 3), x[1].sigmoid()),
+            Volume,
+            [1, 2, 3]),
         ["max_unpool2d"] = new(
-            Composed(x => Dispatcher.Call("aten::max_unpool2d", x[0], Places(x[0]), All(8, 2))), Image),
+            Composed(x => Call("aten::max_unpool2d", x[0], Places(x[0]), All(8, 2))), Image),
         ["max_unpool3d"] = new(
-            Composed(x => Dispatcher.Call("aten::max_unpool3d", x[0], Places(x[0]), All(8, 3), All(2, 3), All(0, 3))), Volume),
+            Composed(x => Call("aten::max_unpool3d", x[0], Places(x[0]), All(8, 3), All(2, 3), All(0, 3))), Volume),
         ["grid_sampler"] = Same("grid_sample", Image, [1, 3, 3, 2]),
         ["grid_sampler_2d"] = new(Aten("grid_sampler_2d", 0, 0, false), Image, [1, 3, 3, 2]),
         ["grid_sampler_3d"] = new(Aten("grid_sampler_3d", 0, 0, false), Volume, [1, 3, 3, 3, 3]),
-        ["_grid_sampler_2d_cpu_fallback"] = new(Aten("_grid_sampler_2d_cpu_fallback", 0, 0, false), Image, [1, 3, 3, 2]),
+        ["_grid_sampler_2d_cpu_fallback"] = new(
+            Aten("_grid_sampler_2d_cpu_fallback", 0, 0, false), Image, [1, 3, 3, 2]),
         ["reflection_pad1d"] = new(Aten("reflection_pad1d", All(1, 2)), [1, 2, 4]),
         ["reflection_pad2d"] = new(Aten("reflection_pad2d", All(1, 4)), Image),
         ["replication_pad1d"] = new(Aten("replication_pad1d", All(1, 2)), [1, 2, 4]),
@@ -109,23 +138,32 @@ internal static class AutocastOverloads
         ["cross_entropy_loss"] = Same("cross_entropy", Rows),
         ["ctc_loss.IntList"] = Same("ctc_loss", [5, 2, 8]),
         ["ctc_loss.Tensor"] = new(
-            Composed(x => Dispatcher.Call(
-                "aten::ctc_loss.Tensor", x[0], ones([2, 3], ScalarType.Int64), tensor(All(5, 2)), tensor(All(3, 2)), 0, 1, false)),
+            Composed(x => Call(
+                "aten::ctc_loss.Tensor",
+                x[0],
+                ones([2, 3], ScalarType.Int64),
+                tensor(All(5, 2)),
+                tensor(All(3, 2)),
+                0,
+                1,
+                false)),
             [5, 2, 8]),
         ["hinge_embedding_loss"] = Same("hinge_embedding_loss", [4]),
         ["huber_loss"] = Same("huber_loss", Rows, Rows),
         ["kl_div"] = Same("kl_div", Rows, Rows),
         ["l1_loss"] = Same("l1_loss", Rows, Rows),
         ["margin_ranking_loss"] = new( // recorded with a float32 target, whose dtype wins
-            Composed(x => Dispatcher.Call("aten::margin_ranking_loss", x[0], x[1], ones_like(x[0]), 0.0, 1)), [4], [4]),
+            Composed(x => Call("aten::margin_ranking_loss", x[0], x[1], ones_like(x[0]), 0.0, 1)), [4], [4]),
         ["mse_loss"] = Same("mse_loss", Rows, Rows),
         ["multi_margin_loss"] = Same("multi_margin_loss", Rows),
         ["multilabel_margin_loss"] = Same("multilabel_margin_loss", Rows),
         ["multilabel_margin_loss_forward"] = new(
-            x => Dispatcher.CallMany(2, "aten::multilabel_margin_loss_forward", x[0], zeros(x[0].shape, ScalarType.Int64), 1), Rows),
-        ["nll_loss"] = new(Composed(x => Dispatcher.Call("aten::nll_loss", x[0], Classes(x[0]), null, 1, -100)), Rows),
+            x => CallMany(2, "aten::multilabel_margin_loss_forward", x[0], zeros(x[0].shape, ScalarType.Int64), 1),
+            Rows),
+        ["nll_loss"] = new(Composed(x => Call("aten::nll_loss", x[0], Classes(x[0]), null, 1, -100)), Rows),
         ["nll_loss2d"] = new(
-            Composed(x => Dispatcher.Call("aten::nll_loss2d", x[0], zeros([2, 3, 3], ScalarType.Int64), null, 1, -100)), [2, 4, 3, 3]),
+            Composed(x => Call("aten::nll_loss2d", x[0], zeros([2, 3, 3], ScalarType.Int64), null, 1, -100)),
+            [2, 4, 3, 3]),
         ["poisson_nll_loss"] = Same("poisson_nll_loss", [4], [4]),
         ["smooth_l1_loss"] = Same("smooth_l1_loss", Rows, Rows),
         ["soft_margin_loss"] = Same("soft_margin_loss", [4]),
@@ -165,10 +203,12 @@ internal static class AutocastOverloads
         ["linalg_inv_ex"] = new(Aten(2, "linalg_inv_ex", false), Matrix),
         ["linalg_lstsq"] = new(Aten(4, "linalg_lstsq", null, null), [6, 4], [6, 2]),
         ["linalg_matrix_rank"] = new(Aten("linalg_matrix_rank", 0.1, false), Matrix),
-        ["linalg_matrix_rank.atol_rtol_float"] = new(Aten("linalg_matrix_rank.atol_rtol_float", null, null, false), Matrix),
-        ["linalg_matrix_rank.atol_rtol_tensor"] = new(Aten("linalg_matrix_rank.atol_rtol_tensor", null, null, false), Matrix),
+        ["linalg_matrix_rank.atol_rtol_float"] = new(
+            Aten("linalg_matrix_rank.atol_rtol_float", null, null, false), Matrix),
+        ["linalg_matrix_rank.atol_rtol_tensor"] = new(
+            Aten("linalg_matrix_rank.atol_rtol_tensor", null, null, false), Matrix),
         ["linalg_matrix_rank.tol_tensor"] = new(
-            Composed(x => Dispatcher.Call("aten::linalg_matrix_rank.tol_tensor", x[0], tensor(0.1f), false)), Matrix),
+            Composed(x => Call("aten::linalg_matrix_rank.tol_tensor", x[0], tensor(0.1f), false)), Matrix),
         ["linalg_qr"] = Same("linalg_qr", Matrix),
         ["linalg_solve"] = Same("linalg_solve", Matrix, [4, 2]),
         ["linalg_svd"] = Same("linalg_svd", Matrix),
@@ -176,7 +216,7 @@ internal static class AutocastOverloads
         ["linalg_tensorinv"] = new(Aten("linalg_tensorinv", 2), [2, 3, 6]),
         ["linalg_tensorsolve"] = new(Aten("linalg_tensorsolve", default(Argument)), [2, 3, 6], [2, 3]),
         ["lu_solve"] = new(
-            Composed(x => Dispatcher.Call("aten::lu_solve", x[0], x[1], arange(1, 5, ScalarType.Int32))), [4, 2], Matrix),
+            Composed(x => Call("aten::lu_solve", x[0], x[1], arange(1, 5, ScalarType.Int32))), [4, 2], Matrix),
         ["orgqr"] = new(Aten("orgqr"), Matrix, [4]),
         ["ormqr"] = new(Aten("ormqr", true, false), Matrix, [4], [4, 2]),
         ["pinverse"] = new(Aten("pinverse", 1e-15), Matrix),
@@ -191,7 +231,7 @@ internal static class AutocastOverloads
         {
             ["stft"] = Same("stft", [32]),
             ["stft.center"] = new(
-                Aten("stft.center", 8, null, null, null, true, "reflect", false, null, Argument.Some(true), null), [32]),
+                Aten("stft.center", 8, null, null, null, true, "reflect", false, null, Some(true), null), [32]),
         };
         foreach (var name in (string[])["fft_fft", "fft_ifft", "fft_rfft", "fft_irfft", "fft_hfft", "fft_ihfft"])
         {
@@ -212,11 +252,15 @@ internal static class AutocastOverloads
         new(AutocastOperators.Find(recorded)!, shapes);
 
     private static AutocastOverload Quantile(string name) => new(
-        Composed(x => Dispatcher.Call($"aten::{name}", x[0], tensor(0.5f).to(x[0].dtype), null, false, "linear")), [16]);
+        Composed(x => Call($"aten::{name}", x[0], tensor(0.5f).to(x[0].dtype), null, false, "linear")), [16]);
 
     private static AutocastOverload OfGram(string name, int outputs, params Argument?[] rest) => new(
-        x => Dispatcher.CallMany(outputs, $"aten::{name}", [AutocastDecompositions.Gram(x[0]), .. rest]), Matrix);
+        x => CallMany(outputs, $"aten::{name}", [AutocastDecompositions.Gram(x[0]), .. rest]), Matrix);
 
     // Where each value of the pooled maps goes: every second place.
-    private static Tensor Places(Tensor x) => (arange(x[0, 0].numel(), ScalarType.Int64) * 2).view(x[0, 0].shape).expand(x.shape).contiguous();
+    private static Tensor Places(Tensor x)
+    {
+        var map = x[0, 0];
+        return (arange(map.numel(), ScalarType.Int64) * 2).view(map.shape).expand(x.shape).contiguous();
+    }
 }

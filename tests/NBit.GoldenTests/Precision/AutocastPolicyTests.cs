@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace NBit.GoldenTests.Precision;
 
-/// <summary>precision/autocast_ops.json: which overloads autocast knows on the CPU, and what each casts its inputs to.</summary>
+/// <summary>precision/autocast_ops.json: the overloads that autocast knows, and what each casts to.</summary>
 public sealed class AutocastPolicyTests
 {
     private const string File = "precision/autocast_ops.json";
@@ -19,7 +19,8 @@ public sealed class AutocastPolicyTests
     private static IEnumerable<TestCaseData> Cases() =>
         from policy in Recorded.Properties("registered_policies")
         from overload in policy.Value.EnumerateArray()
-        select new TestCaseData(overload.GetString(), policy.Name).SetName($"autocast policy {overload.GetString()} | {policy.Name}");
+        let name = overload.GetString()
+        select new TestCaseData(name, policy.Name).SetName($"autocast policy {name} | {policy.Name}");
 
     [TestCaseSource(nameof(Cases))]
     public void An_overload_casts_as_recorded(string name, string policy)
@@ -27,16 +28,17 @@ public sealed class AutocastPolicyTests
         var overload = AutocastOverloads.Find(name);
         if (overload is null)
         {
-            Assert.Fail($"{File} has an overload '{name}' that this test does not know; add it to {nameof(AutocastOverloads)}");
+            Assert.Fail($"{File} has an overload '{name}' that {nameof(AutocastOverloads)} does not know");
             return;
         }
 
         using var scope = NewDisposeScope();
         manual_seed(7);
         var inputs = overload.Shapes.Select(shape => randn(shape)).ToArray();
-        string Outside(ScalarType dtype) => AutocastOutcome.Of(overload.Call, inputs.Select(input => input.to(dtype)), null).Dtypes;
+        string Outside(ScalarType dtype) => AutocastOutcome.Of(
+            overload.Call, inputs.Select(input => input.to(dtype)), region: null).Dtypes;
         string Inside(ScalarType first, ScalarType rest) => AutocastOutcome.Of(
-            overload.Call, inputs.Select((input, i) => input.to(i == 0 ? first : rest)), Low).Dtypes;
+            overload.Call, inputs.Select((input, i) => input.to(i == 0 ? first : rest)), region: Low).Dtypes;
 
         Assert.That(Outside(Full), Is.Not.EqualTo(Outside(Low)), "a cast can be seen");
         using (Assert.EnterMultipleScope())

@@ -6,8 +6,9 @@ using static TorchSharp.torch;
 namespace NBit.Tests.Amp;
 
 /// <summary>
-/// The casts of weights that a region keeps. libtorch 2.10 hands out a cast made without grad where grad is on, and the weight
-/// gets no gradient; NBit's regions must not. Whether a cast is shared is seen by changing the weight between two uses.
+/// The casts of weights that a region keeps. libtorch 2.10 hands out a cast made without grad where grad is on, and the
+/// weight gets no gradient; NBit's regions must not. Whether a cast is shared is seen by changing the weight between
+/// two uses.
 /// </summary>
 public sealed class AutocastCacheTests
 {
@@ -26,7 +27,8 @@ public sealed class AutocastCacheTests
     }
 
     [Test]
-    public void A_weight_that_was_used_without_grad_gets_its_gradient_in_the_same_region([Values] Product product, [Values] Guard guard)
+    public void A_weight_that_was_used_without_grad_gets_its_gradient_in_the_same_region(
+        [Values] Product product, [Values] Guard guard)
     {
         using var scope = NewDisposeScope();
         var weight = Weight(product);
@@ -57,7 +59,8 @@ public sealed class AutocastCacheTests
     }
 
     [Test]
-    public void A_weight_gets_its_gradient_where_the_guard_around_the_region_ends_first([Values] Product product, [Values] Guard guard)
+    public void A_weight_gets_its_gradient_where_the_guard_around_the_region_ends_first(
+        [Values] Product product, [Values] Guard guard)
     {
         using var scope = NewDisposeScope();
         var weight = Weight(product);
@@ -95,7 +98,8 @@ public sealed class AutocastCacheTests
     }
 
     [Test]
-    public void A_weight_gets_its_gradient_in_a_region_inside_one_that_used_it_without_grad([Values] Product product, [Values] Guard guard)
+    public void A_weight_gets_its_gradient_in_a_region_inside_one_that_used_it_without_grad(
+        [Values] Product product, [Values] Guard guard)
     {
         using var scope = NewDisposeScope();
         var weight = Weight(product);
@@ -111,7 +115,8 @@ public sealed class AutocastCacheTests
     }
 
     [Test]
-    public void A_cast_made_with_grad_is_shared_before_and_after_a_section_without([Values] Product product, [Values] Guard guard)
+    public void A_cast_made_with_grad_is_shared_before_and_after_a_section_without(
+        [Values] Product product, [Values] Guard guard)
     {
         using var scope = NewDisposeScope();
         var weight = Weight(product);
@@ -181,7 +186,8 @@ public sealed class AutocastCacheTests
         AssertTrains(product, weight);
     }
 
-    private static Autocast Region(bool cacheEnabled = true) => new(DeviceType.CPU, ScalarType.BFloat16, cacheEnabled: cacheEnabled);
+    private static Autocast Region(bool cacheEnabled = true) =>
+        new(DeviceType.CPU, ScalarType.BFloat16, cacheEnabled: cacheEnabled);
 
     private static IDisposable Enter(Guard guard) => guard switch
     {

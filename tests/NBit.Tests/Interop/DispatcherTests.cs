@@ -12,12 +12,20 @@ public sealed partial class DispatcherTests
     {
         using var scope = NewDisposeScope();
         var x = arange(6, ScalarType.Float32).reshape(1, 2, 3);
-        AssertEqual(Dispatcher.Call("aten::pad", x, new[] { 1L, 2L }, "constant", Argument.Some(0.5)), nn.functional.pad(x, [1, 2], value: 0.5));
-        AssertEqual(Dispatcher.Call("aten::sum.dim_IntList", x, Argument.Some(new[] { 1L }), true, Argument.Some(ScalarType.Float64)), x.sum(1, true, ScalarType.Float64));
-        AssertEqual(Dispatcher.Call("aten::upsample_nearest1d.vec", x, null, Argument.Some(new[] { 2.0 })), x.repeat_interleave(2, -1));
-        AssertEqual(Dispatcher.Call("aten::cat", new[] { x, x }, 1), cat([x, x], 1));
         AssertEqual(
-            Dispatcher.Call("aten::index_put", x, Argument.List(null, Argument.Some(tensor(new[] { 1L }))), tensor(9f), false),
+            Dispatcher.Call("aten::pad", x, new[] { 1L, 2L }, "constant", Argument.Some(0.5)),
+            nn.functional.pad(x, [1, 2], value: 0.5));
+        AssertEqual(
+            Dispatcher.Call(
+                "aten::sum.dim_IntList", x, Argument.Some(new[] { 1L }), true, Argument.Some(ScalarType.Float64)),
+            x.sum(1, true, ScalarType.Float64));
+        AssertEqual(
+            Dispatcher.Call("aten::upsample_nearest1d.vec", x, null, Argument.Some(new[] { 2.0 })),
+            x.repeat_interleave(2, -1));
+        AssertEqual(Dispatcher.Call("aten::cat", new[] { x, x }, 1), cat([x, x], 1));
+        var indices = Argument.List(null, Argument.Some(tensor(new[] { 1L })));
+        AssertEqual(
+            Dispatcher.Call("aten::index_put", x, indices, tensor(9f), false),
             stack([x[0, 0], full_like(x[0, 0], 9)]).unsqueeze(0));
         var sorted = Dispatcher.CallMany(2, "aten::sort", x, -1, true);
         AssertEqual(sorted[0], x.flip(-1));
