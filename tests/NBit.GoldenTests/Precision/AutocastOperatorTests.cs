@@ -41,10 +41,12 @@ public sealed class AutocastOperatorTests
         {
             foreach (var row in rows.EnumerateObject())
             {
-                var cast = inputs.Select((input, i) => input.to(Dtype(row.Name, i, region ?? ScalarType.BFloat16)));
+                var low = region ?? ScalarType.BFloat16;
+                var cast = inputs.Select((input, i) => input.to(Dtype(row.Name, i, low)));
                 var outcome = AutocastOutcome.Of(call, cast, region);
-                Assert.That(outcome.Dtypes, Is.EqualTo(Recorded(row.Value)), $"{row.Name} {outcome.Message}");
-                if (outcome.Message is not null)
+                var instead = AutocastVersions.Instead(name, mode, row.Name, low);
+                Assert.That(outcome.Dtypes, Is.EqualTo(instead ?? Recorded(row.Value)), $"{row.Name} {outcome.Message}");
+                if (outcome.Message is not null && instead is null)
                 {
                     Assert.That(outcome.Message, Does.StartWith(row.Value.Text("message") ?? ""), row.Name);
                 }
