@@ -25,8 +25,7 @@ internal static class OptimizerStates
         {
             foreach (var state in indices.Select(index => dictionary.State[index]))
             {
-                // Each of TorchSharp's states has a count of steps, but for SGD's, which is empty until the first one.
-                if (state.GetType().GetField("step")?.GetValue(state) is 0L)
+                if (!HasStepped(state))
                 {
                     state.Initialize(options);
                 }
@@ -86,6 +85,18 @@ internal static class OptimizerStates
     // TorchSharp's serialization begins with the name of the class, the number of parameter groups and of states.
     private static string Kind(BinaryReader reader) =>
         reader.BaseStream.Length == 0 ? "nothing" : $"{reader.ReadString()} ({reader.Read7BitEncodedInt()} groups, {reader.Read7BitEncodedInt()} parameters)";
+
+    // Each of TorchSharp's states has a count of steps, but for SGD's, which is empty until the first one. Adadelta never counts.
+    private static bool HasStepped(OptimizerState state)
+    {
+        if (state is Adadelta.State adadelta)
+        {
+            using var any = adadelta.square_avg.any();
+            return any.item<bool>();
+        }
+
+        return state.GetType().GetField("step")?.GetValue(state) is not 0L;
+    }
 
     private static MemoryStream Open(SafetensorsReader reader, string entry) => new(reader.ReadBytes(entry));
 }
