@@ -18,6 +18,19 @@ namespace NBit.Tests.Training;
         }
     }
 
+    [TestCase("64-true", ScalarType.Float64)]
+    [TestCase("bf16-true", ScalarType.BFloat16)]
+    [TestCase("16-true", ScalarType.Float16)]
+    public void Setup_converts_buffers_that_are_not_persistent(string mode, ScalarType expected)
+    {
+        using var fabric = Modes.MakeFabric(mode);
+        using var model = new Model(x => x);
+        var before = model.Own("transient");
+        fabric.Setup(model);
+        Assert.That(model.Own("transient"), Is.SameAs(before));
+        Assert.That(before.dtype, Is.EqualTo(expected));
+    }
+
     [Test]
     public void Setup_leaves_no_tensor_behind(
         [ValueSource(typeof(Modes), nameof(Modes.All))] string mode, [ValueSource(typeof(Optimizers), nameof(Optimizers.Names))] string name)
