@@ -4,6 +4,49 @@ using static TorchSharp.torch;
 
 namespace NBit.Tests.Training;
 
+public sealed class FabricTests
+{
+    [Test]
+    public void A_step_leaves_its_results_alone_alive([ValueSource(typeof(Modes), nameof(Modes.All))] string mode)
+    {
+        using var fabric = Modes.MakeFabric(mode);
+        using var model = nn.Linear(4, 2);
+        using var plain = optim.SGD(model.parameters(), 0.1);
+        var (net, optimizer) = fabric.Setup(model, plain);
+        using var x = ones(3, 4);
+        using (var first = net.forward(x).sum())
+        {
+            fabric.Backward(first); // the scaler makes its own two tensors
+        }
+
+        foreach (var (clipValue, maxNorm) in ((double?, double?)[])[(0.5, null), (null, 1)])
+        {
+            Tensor y = null!, loss = null!;
+            AssertMakes(1, () => y = net.forward(x));
+            AssertMakes(1, () => loss = y.sum());
+            AssertMakes(0, optimizer.zero_grad);
+            AssertMakes(0, () => fabric.Backward(loss));
+            AssertMakes(0, () =>
+            {
+                fabric.ClipGradients(optimizer, clipValue, maxNorm); // what it finds, the scaler keeps until the step
+                optimizer.step();
+            });
+            loss.Dispose();
+            y.Dispose();
+        }
+    }
+
+    [Test]
+    public void A_forward_that_throws_leaves_no_tensor_behind([ValueSource(typeof(Modes), nameof(Modes.All))] string mode)
+    {
+        using var fabric = Modes.MakeFabric(mode);
+        using var model = new Model(x => throw new TimeoutException($"{x.dtype}"));
+        var net = fabric.Setup(model);
+        using var x = ones(3, 4, ScalarType.Float32);
+        TensorCount.AssertChangedBy(0, () => Assert.That(() => net.forward(x), Throws.InstanceOf<TimeoutException>()));
+        Assert.That(get_default_dtype(), Is.EqualTo(ScalarType.Float32));
+    }
+
     [Test]
     public void A_model_may_return_its_argument([ValueSource(typeof(Modes), nameof(Modes.All))] string mode)
     {
@@ -15,6 +58,23 @@ namespace NBit.Tests.Training;
         {
             Assert.That(y.dtype, Is.EqualTo(ScalarType.Float32));
             Assert.That(y.sum().item<float>(), Is.EqualTo(12));
+        }
+    }
+
+    [Test]
+    public void A_model_may_return_its_own_tensors(
+        [ValueSource(typeof(Modes), nameof(Modes.All))] string mode, [Values("weight", "persistent", "transient")] string name)
+    {
+        using var fabric = Modes.MakeFabric(mode);
+        using var model = new Model(_ => null!);
+        model.Forward = _ => model.Own(name);
+        var net = fabric.Setup(model);
+        using var x = ones(3, 4);
+        for (var repetition = 0; repetition < 2; repetition++)
+        {
+            var y = net.forward(x);
+            Assert.That(y.dtype, Is.EqualTo(ScalarType.Float32));
+            Assert.That(model.Own(name).IsInvalid, Is.False, "the model's own tensor is alive");
         }
     }
 
@@ -73,6 +133,26 @@ namespace NBit.Tests.Training;
     }
 
     [Test]
+    public void The_wrapped_optimizer_is_the_optimizer()
+    {
+        using var fabric = new Fabric(accelerator: "cpu");
+        using var model = nn.Linear(4, 2);
+        using var other = nn.Linear(2, 2);
+        using var optimizer = optim.SGD(model.parameters(), 0.1, momentum: 0.9);
+        var (_, wrapped) = fabric.Setup(model, optimizer);
+        Assert.That(wrapped.Optimizer, Is.SameAs(optimizer));
+        Assert.That(wrapped.ParamGroups, Is.EqualTo(optimizer.ParamGroups));
+        wrapped.add_param_group(new SGD.ParamGroup { Parameters = other.parameters() });
+        Assert.That(wrapped.parameters().Count(), Is.EqualTo(4));
+        SetGradients(model);
+        wrapped.step();
+        Assert.That(MemorySize.OptimizerBytes(wrapped), Is.EqualTo(10 * sizeof(float)));
+        wrapped.zero_grad();
+        Assert.That(model.weight.grad!.abs().sum().item<float>(), Is.Zero);
+        TensorCount.AssertChangedBy(-2, wrapped.Dispose);
+    }
+
+    [Test]
     public void The_wrapped_module_is_the_module()
     {
         using var fabric = new Fabric("bf16-true", accelerator: "cpu");
@@ -105,6 +185,20 @@ namespace NBit.Tests.Training;
         Assert.That(model.weight!.dtype, Is.EqualTo(ScalarType.BFloat16));
         Assert.That(net.GetName(), Is.EqualTo(model.GetName()));
         Assert.That(net.Module, Is.SameAs(model));
+    }
+
+    [Test]
+    public void What_was_set_up_already_is_refused()
+    {
+        using var fabric = new Fabric("bf16-true", accelerator: "cpu");
+        using var model = nn.Linear(4, 2);
+        using var unchanged = nn.Linear(4, 2);
+        var (net, optimizer) = fabric.Setup(model, optim.SGD(model.parameters(), 0.1));
+        Assert.That(() => fabric.Setup(net), Throws.ArgumentException.With.Message.StartsWith("the model was set up already"));
+        Assert.That(() => fabric.Setup(optimizer), Throws.ArgumentException.With.Message.StartsWith("the optimizer was set up already"));
+        Assert.That(() => fabric.Setup(net, optim.SGD(unchanged.parameters(), 0.1)), Throws.ArgumentException);
+        Assert.That(() => fabric.Setup(unchanged, optimizer), Throws.ArgumentException);
+        Assert.That(unchanged.weight.dtype, Is.EqualTo(ScalarType.Float32));
     }
 
     [Test]
