@@ -1,9 +1,9 @@
-using System.Collections;
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Collections.ObjectModel;
+using System.Collections;
 using NBit.Tensors;
-using NBit.Tests.Checkpoints;
+using NBit.Tests.Training;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -195,7 +195,7 @@ public sealed class TensorTreeTests
     public void A_container_that_cannot_be_copied_is_refused_by_name(Func<object> make)
     {
         var value = make();
-        LiveTensors.AssertUnchangedBy(() =>
+        TensorCount.AssertChangedBy(0, () =>
         {
             var error = Assert.Throws<NotSupportedException>(() => TensorTree.Map(value, tensor => tensor + 100));
             Assert.That(error!.Message, Does.StartWith($"{value.GetType()} holds tensors that must be converted, but cannot be copied"));
@@ -207,7 +207,7 @@ public sealed class TensorTreeTests
     public void A_container_that_holds_itself_is_refused(Func<object> make)
     {
         var value = make();
-        LiveTensors.AssertUnchangedBy(() => Assert.That(
+        TensorCount.AssertChangedBy(0, () => Assert.That(
             () => TensorTree.Map(value, tensor => tensor + 100), Throws.ArgumentException.With.Message.Contains("or holds itself")));
         Assert.That(() => TensorTree.Tensors(value), Throws.ArgumentException);
     }
@@ -228,7 +228,7 @@ public sealed class TensorTreeTests
     public void A_function_that_throws_leaves_no_tensor_behind()
     {
         var value = new[] { T(0), T(1) };
-        LiveTensors.AssertUnchangedBy(() => Assert.That(
+        TensorCount.AssertChangedBy(0, () => Assert.That(
             () => TensorTree.Map(value, tensor => Value(tensor) == 0 ? tensor + 100 : throw new TimeoutException()),
             Throws.InstanceOf<TimeoutException>()));
     }
