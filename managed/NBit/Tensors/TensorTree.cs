@@ -20,7 +20,9 @@ internal static class TensorTree
         typeof(object).GetMethod(nameof(MemberwiseClone), BindingFlags.Instance | BindingFlags.NonPublic)!;
 
     /// <summary>The value with each tensor replaced by what the function gives for it.</summary>
-    /// <exception cref="NotSupportedException">A container holds a tensor that changes, but cannot be copied.</exception>
+    /// <exception cref="NotSupportedException">
+    /// A container holds a tensor that changes, but cannot be copied.
+    /// </exception>
     /// <exception cref="ArgumentException">The containers hold themselves, or are nested too deeply.</exception>
     /// <remarks>Where it throws, the tensors that the function made are disposed.</remarks>
     public static T Map<T>(T value, Func<Tensor, Tensor> function)
@@ -28,7 +30,7 @@ internal static class TensorTree
         var made = new List<Tensor>();
         try
         {
-            return (T)MapObject(value, Note, depth: 0)!;
+            return (T)Fitting(MapObject(value, Note, depth: 0), typeof(T), value)!;
         }
         catch
         {
@@ -69,8 +71,8 @@ internal static class TensorTree
         null or string => value,
         Tensor tensor => function(tensor),
         _ when depth > MaximumDepth => throw new ArgumentException(
-            $"{value.GetType()} is nested more than {MaximumDepth} levels deep, or holds itself: tensors are looked for in it "
-            + "without end. Break the cycle, or hold it in a class that is no container and no record."),
+            $"{value.GetType()} is nested more than {MaximumDepth} levels deep, or holds itself: tensors are looked "
+            + "for in it without end. Break the cycle, or hold it in a class that is no container and no record."),
         Array array => MapArray(array, element => MapObject(element, function, depth + 1)),
         IDictionary dictionary => MapDictionary(dictionary, element => MapObject(element, function, depth + 1)),
         IList list => MapList(list, element => MapObject(element, function, depth + 1)),
@@ -93,7 +95,7 @@ internal static class TensorTree
             if (!ReferenceEquals(element, mapped))
             {
                 result ??= (Array)array.Clone();
-                result.SetValue(mapped, position);
+                result.SetValue(Fitting(mapped, elementType, array), position);
             }
         }
 
@@ -134,7 +136,7 @@ internal static class TensorTree
         }
 
         var result = (IList)NewOfSameType(list);
-        mapped.ForEach(element => result.Add(element));
+        mapped.ForEach(element => result.Add(Fitting(element, TypeArgument(list, 0), list)));
         return result;
     }
 
@@ -155,7 +157,7 @@ internal static class TensorTree
         }
 
         var result = (IDictionary)NewOfSameType(dictionary);
-        entries.ForEach(entry => result.Add(entry.Key, entry.Value));
+        entries.ForEach(entry => result.Add(entry.Key, Fitting(entry.Value, TypeArgument(dictionary, 1), dictionary)));
         return result;
     }
 
@@ -171,7 +173,7 @@ internal static class TensorTree
             if (!ReferenceEquals(element, mapped))
             {
                 result ??= MemberwiseCloneMethod.Invoke(value, null)!;
-                field.SetValue(result, mapped);
+                field.SetValue(result, Fitting(mapped, field.FieldType, value));
             }
         }
 
@@ -196,17 +198,30 @@ internal static class TensorTree
         return [.. fields];
     }
 
-    // An empty container, with the same comparer where it has one. It is filled element by element: a constructor that takes
-    // the elements may be one that wraps them (Collection<T>), and what is set in the copy would be set in the original.
+    // Where a Parameter was, there may be no place for the tensor that comes of it.
+    private static object? Fitting(object? mapped, Type place, object? container) =>
+        mapped is null || place.IsInstanceOfType(mapped) ? mapped : throw new NotSupportedException(
+            $"{container?.GetType()} holds a {place.Name} that must be converted, and cannot hold the "
+            + $"{mapped.GetType().Name} that comes of it: declare it as a Tensor.");
+
+    // What a generic container holds; a container that derives from one may have other arguments, or none.
+    private static Type TypeArgument(object container, int index) =>
+        container.GetType().GenericTypeArguments is var arguments && arguments.Length > index ? arguments[index]
+            : typeof(object);
+
+    // An empty container, with the same comparer where it has one. It is filled element by element: a constructor that
+    // takes the elements may be one that wraps them (Collection<T>), and what is set in the copy would be set in the
+    // original.
     private static object NewOfSameType(object container)
     {
         var type = container.GetType();
         var comparer = Comparer(container);
-        var made = type.GetConstructors().FirstOrDefault(constructor => Takes(constructor, comparer))?.Invoke([comparer])
+        var made = type.GetConstructors()
+            .FirstOrDefault(constructor => Takes(constructor, comparer))?.Invoke([comparer])
             ?? type.GetConstructor(Type.EmptyTypes)?.Invoke(null);
         return made is not null && Equals(Comparer(made), comparer) ? made : throw new NotSupportedException(
-            $"{type} holds tensors that must be converted, but cannot be copied: it has no public constructor that takes "
-            + $"{(comparer is null ? "nothing" : "its comparer")}. Use an array, List, Dictionary, tuple or record.");
+            $"{type} holds tensors that must be converted, but cannot be copied: it has no public constructor that "
+            + $"takes {(comparer is null ? "nothing" : "its comparer")}. Use an array, List, Dictionary, tuple or record.");
     }
 
     private static object? Comparer(object container) => container is Hashtable table
@@ -217,5 +232,6 @@ internal static class TensorTree
     private static extern IEqualityComparer? HashtableComparer(Hashtable table);
 
     private static bool Takes(ConstructorInfo constructor, object? argument) =>
-        constructor.GetParameters() is [{ ParameterType: var type }] && type != typeof(object) && type.IsInstanceOfType(argument);
+        constructor.GetParameters() is [{ ParameterType: var type }] && type != typeof(object)
+            && type.IsInstanceOfType(argument);
 }

@@ -5,6 +5,7 @@ using System.Collections;
 using NBit.Tensors;
 using NBit.Tests.Training;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace NBit.Tests.Tensors;
@@ -67,8 +68,17 @@ public sealed class TensorTreeTests
         ("immutable array", () => ImmutableArray.Create(T(0))),
         ("immutable dictionary", () => ImmutableDictionary<int, Tensor>.Empty.Add(0, T(0))),
         ("list without a constructor", () => new Sealed(1) { T(0) }),
-        ("dictionary whose comparer is lost", () => new Features("", StringComparer.OrdinalIgnoreCase) { ["a"] = T(0) }),
+        ("dictionary whose comparer is lost", () =>
+            new Features("", StringComparer.OrdinalIgnoreCase) { ["a"] = T(0) }),
     }.Select(structure => new TestCaseData(structure.Make).SetArgDisplayNames(structure.Name));
+
+    private static IEnumerable<TestCaseData> WithParameters() => new (string Name, Func<Parameter, object> Make)[]
+    {
+        ("array", parameter => new[] { parameter }),
+        ("list", parameter => new List<Parameter> { parameter }),
+        ("dictionary", parameter => new Dictionary<int, Parameter> { [0] = parameter }),
+        ("tuple", parameter => (1, parameter)),
+    }.Select(structure => new TestCaseData(structure.Make(new Parameter(zeros(1)))).SetArgDisplayNames(structure.Name));
 
     private static IEnumerable<TestCaseData> Comparers() => new (string Name, IDictionary Dictionary)[]
     {
@@ -154,7 +164,8 @@ public sealed class TensorTreeTests
     public void What_is_no_tensor_stays_as_it_is()
     {
         var opaque = new Opaque(T(0));
-        var value = (1, 2.5, "text", opaque, (object?)null, new[] { 1, 2 }, new float[2, 2], DayOfWeek.Friday, 3m, (Func<int>)(() => 1));
+        var value = (1, 2.5, "text", opaque, (object?)null, new[] { 1, 2 }, new float[2, 2], DayOfWeek.Friday, 3m,
+            (Func<int>)(() => 1));
         var mapped = TensorTree.Map(value, tensor => tensor + 100);
         Assert.That(mapped, Is.EqualTo(value));
         Assert.That(mapped.Item4, Is.SameAs(opaque));
@@ -162,7 +173,8 @@ public sealed class TensorTreeTests
     }
 
     [Test]
-    public void A_null_value_stays_null() => Assert.That(TensorTree.Map<Tensor?>(null, tensor => tensor + 100), Is.Null);
+    public void A_null_value_stays_null() =>
+        Assert.That(TensorTree.Map<Tensor?>(null, tensor => tensor + 100), Is.Null);
 
     [Test]
     public void A_null_member_stays_null() =>
@@ -172,7 +184,8 @@ public sealed class TensorTreeTests
     public void Members_that_are_no_tensors_are_copied_with_the_rest()
     {
         Assert.That(TensorTree.Map(new Named("x", T(0)), tensor => tensor + 100).Name, Is.EqualTo("x"));
-        Assert.That(TensorTree.Map(new Plain { Value = T(0), Number = 4 }, tensor => tensor + 100).Number, Is.EqualTo(4));
+        Assert.That(
+            TensorTree.Map(new Plain { Value = T(0), Number = 4 }, tensor => tensor + 100).Number, Is.EqualTo(4));
     }
 
     [Test]
@@ -198,9 +211,22 @@ public sealed class TensorTreeTests
         TensorCount.AssertChangedBy(0, () =>
         {
             var error = Assert.Throws<NotSupportedException>(() => TensorTree.Map(value, tensor => tensor + 100));
-            Assert.That(error!.Message, Does.StartWith($"{value.GetType()} holds tensors that must be converted, but cannot be copied"));
+            Assert.That(error!.Message,
+                Does.StartWith($"{value.GetType()} holds tensors that must be converted, but cannot be copied"));
         });
         Assert.That(Values(value), Is.EqualTo(new[] { 0 }));
+    }
+
+    [TestCaseSource(nameof(WithParameters))]
+    public void A_place_for_a_parameter_alone_is_refused_by_name(object value)
+    {
+        using var parameter = TensorTree.Tensors(value).Single();
+        TensorCount.AssertChangedBy(0, () => Assert.That(
+            () => TensorTree.Map(value, tensor => tensor + 100),
+            Throws.InstanceOf<NotSupportedException>().With.Message.Contains(
+                "holds a Parameter that must be converted, and cannot hold the Tensor that comes of it: declare it as "
+                    + "a Tensor.")));
+        Assert.That(TensorTree.Map(value, tensor => tensor), Is.SameAs(value));
     }
 
     [TestCaseSource(nameof(Cycles))]
@@ -208,7 +234,8 @@ public sealed class TensorTreeTests
     {
         var value = make();
         TensorCount.AssertChangedBy(0, () => Assert.That(
-            () => TensorTree.Map(value, tensor => tensor + 100), Throws.ArgumentException.With.Message.Contains("or holds itself")));
+            () => TensorTree.Map(value, tensor => tensor + 100),
+                Throws.ArgumentException.With.Message.Contains("or holds itself")));
         Assert.That(() => TensorTree.Tensors(value), Throws.ArgumentException);
     }
 
