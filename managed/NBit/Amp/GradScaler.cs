@@ -294,7 +294,8 @@ public sealed class GradScaler : IDisposable
 
         double scale = Entry(state, "scale"), growth = CheckedGrowthFactor(Entry(state, "growth_factor"));
         double backoff = CheckedBackoffFactor(Entry(state, "backoff_factor"));
-        int interval = CheckedGrowthInterval((int)Entry(state, "growth_interval")), tracker = (int)Entry(state, "_growth_tracker");
+        int interval = CheckedGrowthInterval((int)Entry(state, "growth_interval")),
+            tracker = (int)Entry(state, "_growth_tracker");
         (_growthFactor, _backoffFactor, _growthInterval) = (growth, backoff, interval);
         _initialScale = scale;
         _initialGrowthTracker = tracker;

@@ -98,7 +98,8 @@ public sealed class Fabric : IDisposable
         ArgumentNullException.ThrowIfNull(optimizer);
         if (optimizer is FabricOptimizer)
         {
-            throw new ArgumentException("the optimizer was set up already: pass the optimizer itself, once", nameof(optimizer));
+            throw new ArgumentException(
+                "the optimizer was set up already: pass the optimizer itself, once", nameof(optimizer));
         }
 
         Precision.CheckOptimizer(optimizer, clipsGradients: false);
@@ -196,7 +197,8 @@ public sealed class Fabric : IDisposable
     /// <param name="arguments">The arguments.</param>
     /// <param name="forward">The forward.</param>
     /// <param name="own">The model's own tensors, which it may return.</param>
-    internal TResult Forward<TArguments, TResult>(TArguments arguments, Func<TArguments, TResult> forward, HashSet<Tensor> own)
+    internal TResult Forward<TArguments, TResult>(
+        TArguments arguments, Func<TArguments, TResult> forward, HashSet<Tensor> own)
     {
         var cast = Precision.ConvertInput(arguments);
         TResult? output = default;
@@ -216,8 +218,10 @@ public sealed class Fabric : IDisposable
         finally
         {
             // The casts that were made on the way; autograd keeps what it needs of them.
-            var keep = new HashSet<Tensor>(TensorTree.Tensors(arguments).Concat(kept), ReferenceEqualityComparer.Instance);
-            foreach (var tensor in TensorTree.Tensors((cast, output)).Where(tensor => !keep.Contains(tensor) && !own.Contains(tensor)))
+            var keep = new HashSet<Tensor>(
+                TensorTree.Tensors(arguments).Concat(kept), ReferenceEqualityComparer.Instance);
+            foreach (var tensor in TensorTree.Tensors((cast, output))
+                .Where(tensor => !keep.Contains(tensor) && !own.Contains(tensor)))
             {
                 tensor.Dispose();
             }

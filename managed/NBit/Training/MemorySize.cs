@@ -23,7 +23,8 @@ public static class MemorySize
     public static long OptimizerBytes(optim.Optimizer optimizer)
     {
         ArgumentNullException.ThrowIfNull(optimizer);
-        return Unwrap(optimizer) is not OptimizerHelper helper ? 0 : helper.state_dict().State.Sum(state => state.GetType()
+        return Unwrap(optimizer) is not OptimizerHelper helper ? 0
+            : helper.state_dict().State.Sum(state => state.GetType()
             .GetFields(BindingFlags.Instance | BindingFlags.Public)
             .Select(field => field.GetValue(state)).OfType<Tensor>().Sum(Bytes));
     }

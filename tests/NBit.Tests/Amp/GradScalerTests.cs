@@ -9,7 +9,8 @@ namespace NBit.Tests.Amp;
 /// <summary>What the recorded behaviour does not cover: memory, failures, containers.</summary>
 public sealed class GradScalerTests
 {
-    private static readonly string[] Entries = ["scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker"];
+    private static readonly string[] Entries =
+        ["scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker"];
 
     [TestCase("growth_factor", 1.0)]
     [TestCase("growth_factor", double.NaN)]
@@ -26,7 +27,8 @@ public sealed class GradScalerTests
     }
 
     [Test]
-    public void A_state_that_lacks_an_entry_is_refused_by_its_name_and_changes_nothing([ValueSource(nameof(Entries))] string entry)
+    public void A_state_that_lacks_an_entry_is_refused_by_its_name_and_changes_nothing(
+        [ValueSource(nameof(Entries))] string entry)
     {
         using var scaler = new GradScaler(DeviceType.CPU, initScale: 16);
         var before = scaler.StateDict();
@@ -34,7 +36,8 @@ public sealed class GradScalerTests
         state.Remove(entry);
         Assert.That(
             () => scaler.LoadStateDict(state),
-            Throws.InstanceOf<KeyNotFoundException>().With.Message.StartsWith($"'{entry}' is missing in the state of a GradScaler; it has "));
+            Throws.InstanceOf<KeyNotFoundException>()
+                .With.Message.StartsWith($"'{entry}' is missing in the state of a GradScaler; it has "));
         Assert.That(scaler.StateDict(), Is.EqualTo(before));
     }
 
@@ -56,10 +59,12 @@ public sealed class GradScalerTests
     [TestCase(1.0, 0.5, 1)]
     [TestCase(2.0, 1.0, 1)]
     [TestCase(2.0, 0.5, 0)]
-    public void Factors_outside_their_range_are_refused_where_the_scaler_is_enabled(double growth, double backoff, int interval)
+    public void Factors_outside_their_range_are_refused_where_the_scaler_is_enabled(
+        double growth, double backoff, int interval)
     {
         Assert.That(
-            () => new GradScaler(DeviceType.CPU, 2, growth, backoff, interval), Throws.InstanceOf<ArgumentOutOfRangeException>());
+            () => new GradScaler(DeviceType.CPU, 2, growth, backoff, interval),
+                Throws.InstanceOf<ArgumentOutOfRangeException>());
         using var disabled = new GradScaler(DeviceType.CPU, 2, growth, backoff, interval, enabled: false);
         Assert.That(disabled.CurrentScale, Is.EqualTo(1));
     }
@@ -80,11 +85,13 @@ public sealed class GradScalerTests
     public void Nothing_to_scale_is_refused([Values(3.0, "text")] object loss)
     {
         using var scaler = new GradScaler(DeviceType.CPU);
-        Assert.That(() => scaler.Scale(loss), Throws.ArgumentException.With.Message.Contains("must be a Tensor or an iterable of Tensors"));
+        Assert.That(() => scaler.Scale(loss),
+            Throws.ArgumentException.With.Message.Contains("must be a Tensor or an iterable of Tensors"));
     }
 
     [Test]
-    public void Steps_leave_no_tensor_behind_also_where_they_are_skipped([Values(1f, float.PositiveInfinity)] float gradient)
+    public void Steps_leave_no_tensor_behind_also_where_they_are_skipped(
+        [Values(1f, float.PositiveInfinity)] float gradient)
     {
         using var parameter = new Parameter(ones(3));
         using var optimizer = optim.SGD([parameter], 0.1);

@@ -48,8 +48,9 @@ public sealed class PrecisionInputTests
     public void Another_string_is_refused_with_those_that_are_allowed(string text) => Assert.That(
         () => PrecisionInput.FromString(text),
         Throws.ArgumentException.With.Message.EqualTo(
-            $"Precision '{text}' is invalid. Allowed precision values: ('transformer-engine', 'transformer-engine-float16', '16-true', "
-            + "'16-mixed', 'bf16-true', 'bf16-mixed', '32-true', '64-true', 64, 32, 16, '64', '32', '16', 'bf16')"));
+            $"Precision '{text}' is invalid. Allowed precision values: ('transformer-engine', "
+            + "'transformer-engine-float16', '16-true', '16-mixed', 'bf16-true', 'bf16-mixed', '32-true', '64-true', "
+                + "64, 32, 16, '64', '32', '16', 'bf16')"));
 
     [TestCase("nf4", "nf4")]
     [TestCase("nf4-dq", "nf4-dq")]
@@ -63,9 +64,11 @@ public sealed class PrecisionInputTests
     public void A_quantized_mode_is_refused_with_the_plugin_to_write(string text, string mode) => Assert.That(
         () => PrecisionInput.FromString(text),
         Throws.ArgumentException.With.Message.EndsWith(
-            $". Quantized modes are plugins: pass plugin: new BitsandbytesPrecision(\"{mode}\") instead of a precision."));
+            $". Quantized modes are plugins: pass plugin: new BitsandbytesPrecision(\"{mode}\") instead of a "
+                + "precision."));
 
     [Test]
     public void Another_integer_is_refused([Values(0, 8, -16, 128)] int bits) => Assert.That(
-        () => PrecisionInput.FromInt32(bits), Throws.ArgumentException.With.Message.StartsWith($"Precision {bits} is invalid. Allowed"));
+        () => PrecisionInput.FromInt32(bits),
+            Throws.ArgumentException.With.Message.StartsWith($"Precision {bits} is invalid. Allowed"));
 }

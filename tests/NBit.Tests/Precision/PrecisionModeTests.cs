@@ -31,7 +31,8 @@ public sealed class PrecisionModeTests
     [TestCase(null)]
     public void Mixed_precision_takes_its_own_two_names_only(string? name) => Assert.That(
         () => new MixedPrecision(name!, DeviceType.CPU),
-        Throws.ArgumentException.With.Message.StartsWith("Passed `MixedPrecision(precision=").And.Message.Contains("Precision must be '16-mixed' or 'bf16-mixed'."));
+        Throws.ArgumentException.With.Message.StartsWith("Passed `MixedPrecision(precision=")
+            .And.Message.Contains("Precision must be '16-mixed' or 'bf16-mixed'."));
 
     [Test]
     public void Bfloat16_needs_no_scaler()
@@ -39,11 +40,13 @@ public sealed class PrecisionModeTests
         using var scaler = new GradScaler(DeviceType.CPU);
         Assert.That(
             () => new MixedPrecision("bf16-mixed", DeviceType.CPU, scaler),
-            Throws.ArgumentException.With.Message.StartsWith("`precision='bf16-mixed'` does not use a scaler, found NBit.Amp.GradScaler."));
+            Throws.ArgumentException.With.Message.StartsWith(
+                "`precision='bf16-mixed'` does not use a scaler, found NBit.Amp.GradScaler."));
     }
 
     [Test]
-    public void Half_precision_needs_a_name() => Assert.That(() => new HalfPrecision(null!), Throws.ArgumentNullException);
+    public void Half_precision_needs_a_name() =>
+        Assert.That(() => new HalfPrecision(null!), Throws.ArgumentNullException);
 
     [TestCase(1e-8, false)]
     [TestCase(2.98e-8, false, Description = "rounds down to 0: half of the smallest number")]
@@ -53,7 +56,8 @@ public sealed class PrecisionModeTests
     {
         using var model = nn.Linear(2, 2);
         using var optimizer = optim.AdamW(model.parameters(), eps: epsilon);
-        Assert.That(() => new HalfPrecision("bf16-true").CheckOptimizer(optimizer, clipsGradients: true), Throws.Nothing);
+        Assert.That(
+            () => new HalfPrecision("bf16-true").CheckOptimizer(optimizer, clipsGradients: true), Throws.Nothing);
         if (allowed)
         {
             Assert.That(() => new HalfPrecision().CheckOptimizer(optimizer, clipsGradients: false), Throws.Nothing);
@@ -62,7 +66,8 @@ public sealed class PrecisionModeTests
         {
             Assert.That(
                 () => new HalfPrecision().CheckOptimizer(optimizer, clipsGradients: false),
-                Throws.InstanceOf<NotSupportedException>().With.Message.Contains("which is 0 in float16, the dtype of its parameters"));
+                Throws.InstanceOf<NotSupportedException>()
+                    .With.Message.Contains("which is 0 in float16, the dtype of its parameters"));
         }
     }
 
@@ -72,7 +77,8 @@ public sealed class PrecisionModeTests
         using Linear first = nn.Linear(2, 2), second = nn.Linear(2, 2);
         using var optimizer = optim.AdamW(first.parameters(), eps: 1e-3);
         optimizer.add_param_group(new AdamW.ParamGroup(second.parameters(), eps: 1e-8));
-        Assert.That(() => new HalfPrecision().CheckOptimizer(optimizer, clipsGradients: false), Throws.InstanceOf<NotSupportedException>());
+        Assert.That(() => new HalfPrecision()
+            .CheckOptimizer(optimizer, clipsGradients: false), Throws.InstanceOf<NotSupportedException>());
     }
 
     [Test]

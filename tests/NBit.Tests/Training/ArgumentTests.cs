@@ -22,7 +22,8 @@ public sealed class ArgumentTests
         (() => new Trainer(limitValBatches: -1), "limitValBatches is -1; allowed is 0 or more, or null"),
         (() => new Trainer(limitTestBatches: -1), "limitTestBatches is -1; allowed is 0 or more, or null"),
         (() => new Trainer(limitPredictBatches: -1), "limitPredictBatches is -1; allowed is 0 or more, or null"),
-        (() => new Trainer(valCheckInterval: 0), "valCheckInterval is 0; allowed is 1 or more batches, or null for the end of the epoch"),
+        (() => new Trainer(valCheckInterval: 0),
+            "valCheckInterval is 0; allowed is 1 or more batches, or null for the end of the epoch"),
         (() => new Trainer(checkValEveryNEpoch: 0), "checkValEveryNEpoch is 0; allowed is 1 or more"),
         (() => new Trainer(accumulateGradBatches: 0), "accumulateGradBatches is 0; allowed is 1 or more"),
         (() => new Trainer(logEveryNSteps: 0), "logEveryNSteps is 0; allowed is 1 or more"),
@@ -36,12 +37,14 @@ public sealed class ArgumentTests
         Assert.That(() => make(), Throws.ArgumentException.With.Message.StartsWith(message));
 
     [Test]
-    public void A_precision_and_a_plugin_together_are_refused([Values] Owner owner, [Values("32-true", "16-mixed")] string precision)
+    public void A_precision_and_a_plugin_together_are_refused(
+        [Values] Owner owner, [Values("32-true", "16-mixed")] string precision)
     {
         using var plugin = new MixedPrecision("bf16-mixed", DeviceType.CPU);
         Assert.That(
             () => Make(owner, precision, plugin),
-            Throws.ArgumentException.With.Message.StartsWith($"Received both `precision={precision}` and `plugin={typeof(MixedPrecision)}`. Choose one."));
+            Throws.ArgumentException.With.Message.StartsWith(
+                $"Received both `precision={precision}` and `plugin={typeof(MixedPrecision)}`. Choose one."));
     }
 
     [Test]
@@ -52,7 +55,8 @@ public sealed class ArgumentTests
     }
 
     [Test]
-    public void Nothing_given_is_float32([Values] Owner owner) => Assert.That(Make(owner), Is.InstanceOf<SinglePrecision>());
+    public void Nothing_given_is_float32([Values] Owner owner) =>
+        Assert.That(Make(owner), Is.InstanceOf<SinglePrecision>());
 
     [TestCase("transformer-engine")]
     [TestCase("transformer-engine-float16")]
@@ -68,15 +72,18 @@ public sealed class ArgumentTests
             Assert.That(
                 () => Make(owner, precision),
                 Throws.InstanceOf<NotSupportedException>().With.Message.EqualTo(
-                    $"precision '{precision}' is not in this version of NBit; it has {string.Join(", ", PrecisionModes.Names)}"));
+                    $"precision '{precision}' is not in this version of NBit; it has "
+                        + $"{string.Join(", ", PrecisionModes.Names)}"));
         }
     }
 
     [Test]
-    public void An_unknown_accelerator_is_refused_with_those_that_are_allowed([Values] Owner owner, [Values("", "CPU", "tpu")] string accelerator) =>
+    public void An_unknown_accelerator_is_refused_with_those_that_are_allowed(
+        [Values] Owner owner, [Values("", "CPU", "tpu")] string accelerator) =>
         Assert.That(
             () => Make(owner, accelerator: accelerator),
-            Throws.ArgumentException.With.Message.StartsWith($"accelerator is '{accelerator}'; allowed are 'auto', 'cpu' and 'gpu' (or 'cuda')"));
+            Throws.ArgumentException.With.Message.StartsWith(
+                $"accelerator is '{accelerator}'; allowed are 'auto', 'cpu' and 'gpu' (or 'cuda')"));
 
     [Test]
     public void A_missing_gpu_is_refused_with_a_remedy([Values] Owner owner, [Values("gpu", "cuda")] string accelerator)
@@ -89,14 +96,15 @@ public sealed class ArgumentTests
         Assert.That(
             () => Make(owner, accelerator: accelerator),
             Throws.InstanceOf<NotSupportedException>().With.Message.EqualTo(
-                $"accelerator '{accelerator}' with device 0: this machine has 0 CUDA devices that libtorch can use. Use accelerator 'cpu' or "
-                + "'auto', or reference a CUDA build of libtorch."));
+                $"accelerator '{accelerator}' with device 0: this machine has 0 CUDA devices that libtorch can use. "
+                + "Use accelerator 'cpu' or 'auto', or reference a CUDA build of libtorch."));
     }
 
     [Test]
     public void A_second_cpu_is_refused([Values] Owner owner) =>
         Assert.That(
-            () => Make(owner, devices: new[] { 1 }), Throws.ArgumentException.With.Message.StartsWith("devices is [1], but there is one CPU: use 1"));
+            () => Make(owner, devices: new[] { 1 }),
+                Throws.ArgumentException.With.Message.StartsWith("devices is [1], but there is one CPU: use 1"));
 
     [TestCase(0, "devices is 0; allowed are 1, or one index of 0 or more, e.g. [0]")]
     [TestCase(-1, "devices is -1; allowed are 1, or one index of 0 or more, e.g. [0]")]
@@ -112,9 +120,11 @@ public sealed class ArgumentTests
     public void More_than_one_device_is_refused_as_not_supported_yet()
     {
         const string Message = ": more than one device is not supported yet; use 1, or one index, e.g. [0]";
-        Assert.That(() => (DevicesInput)2, Throws.InstanceOf<NotSupportedException>().With.Message.EqualTo("devices is 2" + Message));
+        Assert.That(() =>
+            (DevicesInput)2, Throws.InstanceOf<NotSupportedException>().With.Message.EqualTo("devices is 2" + Message));
         Assert.That(
-            () => (DevicesInput)new[] { 0, 1 }, Throws.InstanceOf<NotSupportedException>().With.Message.EqualTo("devices is [0, 1]" + Message));
+            () => (DevicesInput)new[] { 0, 1 }, Throws.InstanceOf<NotSupportedException>()
+                .With.Message.EqualTo("devices is [0, 1]" + Message));
         Assert.That(() => (DevicesInput)(int[])null!, Throws.ArgumentNullException);
     }
 
@@ -131,7 +141,8 @@ public sealed class ArgumentTests
     }
 
     private static PrecisionMode Make(
-        Owner owner, PrecisionInput precision = default, PrecisionMode? plugin = null, string accelerator = "cpu", DevicesInput devices = default)
+        Owner owner, PrecisionInput precision = default, PrecisionMode? plugin = null, string accelerator = "cpu",
+            DevicesInput devices = default)
     {
         if (owner == Owner.Fabric)
         {

@@ -74,7 +74,8 @@ public sealed class InitModuleTests
 
     [Test]
     public void The_scopes_end_also_when_an_exception_is_thrown(
-        [ValueSource(typeof(Modes), nameof(Modes.All))] string mode, [Values("module", "empty module", "tensor", "forward", "trainer")] string scope)
+        [ValueSource(typeof(Modes), nameof(Modes.All))] string mode,
+            [Values("module", "empty module", "tensor", "forward", "trainer")] string scope)
     {
         using var fabric = Modes.MakeFabric(mode);
         using var trainer = new Trainer(plugin: fabric.Precision, accelerator: "cpu", enableProgressBar: false);

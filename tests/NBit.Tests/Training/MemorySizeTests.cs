@@ -18,7 +18,8 @@ public sealed class MemorySizeTests
     public void Buffers_count_too()
     {
         using var model = nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5));
-        var batchNorm = ((5 + 5 + 5 + 5) * sizeof(float)) + sizeof(long); // weight, bias, mean, variance; number of batches
+        // weight, bias, mean, variance; number of batches
+        var batchNorm = ((5 + 5 + 5 + 5) * sizeof(float)) + sizeof(long);
         Assert.That(MemorySize.ModuleBytes(model), Is.EqualTo((20 * sizeof(float)) + batchNorm));
         model.register_buffer("transient", zeros(7, ScalarType.Int8), persistent: false);
         Assert.That(MemorySize.ModuleBytes(model), Is.EqualTo((20 * sizeof(float)) + batchNorm + 7));
@@ -62,7 +63,7 @@ public sealed class MemorySizeTests
     [Test]
     public void Null_is_refused_by_name()
     {
-        Assert.That(() => MemorySize.ModuleBytes(null!), Throws.ArgumentNullException.With.Property("ParamName").EqualTo("model"));
-        Assert.That(() => MemorySize.OptimizerBytes(null!), Throws.ArgumentNullException.With.Property("ParamName").EqualTo("optimizer"));
+        Assert.That(() => MemorySize.ModuleBytes(null!), Refusal.OfNull("model"));
+        Assert.That(() => MemorySize.OptimizerBytes(null!), Refusal.OfNull("optimizer"));
     }
 }

@@ -6,7 +6,8 @@ namespace NBit.Tests.Training;
 /// <summary>TorchSharp's optimizers, each with all the state that it can have.</summary>
 internal static class Optimizers
 {
-    public static readonly Dictionary<string, Func<IEnumerable<Parameter>, optim.Optimizer>> All = new(StringComparer.Ordinal)
+    public static readonly Dictionary<string,
+        Func<IEnumerable<Parameter>, optim.Optimizer>> All = new(StringComparer.Ordinal)
     {
         ["Adadelta"] = parameters => optim.Adadelta(parameters),
         ["Adagrad"] = parameters => optim.Adagrad(parameters),
