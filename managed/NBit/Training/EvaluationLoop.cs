@@ -10,6 +10,8 @@ namespace NBit.Training;
 /// </summary>
 internal sealed class EvaluationLoop<TBatch>(Trainer trainer, TrainingModule<TBatch> module, IEnumerable<TBatch> batches)
 {
+    private BatchSource<TBatch>? _source;
+
     /// <summary>Runs the steps of the stage that the trainer is in.</summary>
     /// <returns>The means of the metrics that were logged.</returns>
     public IReadOnlyDictionary<string, double> Run() => Run(trainer.Stage);
@@ -64,12 +66,13 @@ internal sealed class EvaluationLoop<TBatch>(Trainer trainer, TrainingModule<TBa
 
     private void ForEach(string what, int limit, Action<TBatch, int> step)
     {
+        _source ??= new BatchSource<TBatch>(batches, what, limit);
         var wasTraining = module.training;
         module.eval();
         try
         {
             using var grad = no_grad();
-            foreach (var (given, index) in new BatchSource<TBatch>(batches, what, limit).Read(epoch: 0, first: 0))
+            foreach (var (given, index) in _source.Read(epoch: null, first: 0))
             {
                 using var scope = NewDisposeScope();
                 var batch = trainer.Transfer(given);
