@@ -234,11 +234,11 @@ public sealed class Trainer : IDisposable
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(trainBatches);
-        Progress = new FitProgress();
-        ShouldStop = false;
         using (Attach(module, Stage.Training))
         using (var interruption = new Interruption(HandleInterrupt, cancellationToken))
         {
+            Progress = new FitProgress();
+            ShouldStop = false;
             new FitLoop<TBatch>(this, module, trainBatches, validationBatches, interruption).Run(resumeFrom);
         }
     }
