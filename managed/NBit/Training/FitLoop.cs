@@ -74,6 +74,7 @@ internal sealed class FitLoop<TBatch>(
 
         trainer.Prepare(module, checkpoint: null);
         trainer.BatchesPerEpoch = _source.Count;
+        trainer.Validates = _validation is not null;
         trainer.Optimizers = module.ConfigureOptimizers();
         if (module.AutomaticOptimization && trainer.Optimizers.Count != 1)
         {

@@ -102,7 +102,7 @@ internal static class TrainingCheckpoint
                     mean.Key, new JsonArray(CheckpointNumbers.Write(mean.Value.Sum), CheckpointNumbers.Write(mean.Value.Weight))))),
             },
             ["lr_schedulers"] = SchedulerStates.Save(trainer.Optimizers),
-            ["callbacks"] = new JsonObject(trainer.Callbacks.Select(callback => KeyValuePair.Create(callback.StateKey, callback.SaveState()))
+            ["callbacks"] = new JsonObject(Keys(trainer).Select(entry => KeyValuePair.Create(entry.Key, entry.Callback.SaveState()))
                 .Where(entry => entry.Value is not null)),
         };
         if (trainer.Precision.StateDict() is { Count: > 0 } precision)
@@ -113,6 +113,14 @@ internal static class TrainingCheckpoint
 
         return state;
     }
+
+    // Callbacks of the same kind and settings have the same key: the later ones get a number.
+    private static List<(string Key, Callback Callback)> Keys(Trainer trainer) =>
+    [
+        .. trainer.Callbacks.GroupBy(callback => callback.StateKey, StringComparer.Ordinal)
+            .SelectMany(same =>
+                same.Select((callback, index) => (index == 0 ? same.Key : $"{same.Key} {index + 1}", callback))),
+    ];
 
     private static void LoadState(Trainer trainer, JsonObject state)
     {
@@ -125,9 +133,9 @@ internal static class TrainingCheckpoint
         };
         trainer.Metrics.LoadMeans(loops["means"]!.AsObject().ToDictionary(
             mean => mean.Key, mean => new MetricStore.Mean(CheckpointNumbers.Read(mean.Value![0]!), CheckpointNumbers.Read(mean.Value[1]!)), StringComparer.Ordinal));
-        foreach (var callback in trainer.Callbacks)
+        foreach (var (key, callback) in Keys(trainer))
         {
-            if (state["callbacks"]![callback.StateKey] is { } saved)
+            if (state["callbacks"]![key] is { } saved)
             {
                 callback.LoadState(saved);
             }

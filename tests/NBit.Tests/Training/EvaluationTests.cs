@@ -32,6 +32,45 @@ public sealed class EvaluationTests
     }
 
     [Test]
+    public void An_evaluation_that_fails_leaves_no_metric_to_the_next_one()
+    {
+        using var scope = NewDisposeScope();
+        using var module = new Evaluated((inner, _, index) =>
+        {
+            inner.Log("m", 100);
+            if (index == 1)
+            {
+                throw new TimeoutException();
+            }
+        });
+        using var trainer = Regression.Train();
+        Assert.That(() => trainer.Validate(module, [ones(1), ones(1)]), Throws.InstanceOf<TimeoutException>());
+        module.OnStep = (inner, _, _) => inner.Log("m", 1);
+        Assert.That(trainer.Validate(module, [ones(1)])["m"], Is.EqualTo(1));
+    }
+
+    [Test]
+    public void A_fit_that_fails_leaves_no_metric_to_the_next_one()
+    {
+        using var scope = NewDisposeScope();
+        using var module = Regression.Make();
+        using var trainer = Regression.Train();
+        module.OnStep = (inner, _, _) =>
+        {
+            inner.Log("old", 100, onEpoch: true);
+            throw new TimeoutException();
+        };
+        Assert.That(() => trainer.Fit(module, Regression.Batches(1)), Throws.InstanceOf<TimeoutException>());
+        module.OnStep = (inner, loss, _) =>
+        {
+            inner.Log("new", 1, onStep: false, onEpoch: true);
+            return loss;
+        };
+        trainer.Fit(module, Regression.Batches(1));
+        Assert.That(trainer.LoggedMetrics.Keys, Is.EqualTo(new[] { "new" }));
+    }
+
+    [Test]
     public void Steps_have_no_gradients_and_the_module_is_in_evaluation_mode()
     {
         using var scope = NewDisposeScope();
