@@ -64,9 +64,10 @@ internal sealed class MetricStore
     /// <summary>Forgets the values of the last step.</summary>
     public void BeginStep() => _step.Clear();
 
-    /// <summary>Ends the epoch of the current stage.</summary>
+    /// <summary>Takes the means of the current stage.</summary>
+    /// <param name="isWhole">Whether the epoch is over, so that the next value begins another mean.</param>
     /// <returns>The means, by name.</returns>
-    public IReadOnlyDictionary<string, double> EndEpoch()
+    public IReadOnlyDictionary<string, double> EndEpoch(bool isWhole = true)
     {
         var prefix = Key("");
         var means = _epoch.Where(entry => entry.Key.StartsWith(prefix, StringComparison.Ordinal))
@@ -79,18 +80,29 @@ internal sealed class MetricStore
                 _latest[plain] = value;
             }
 
-            _epoch.Remove(Key(name));
+            if (isWhole)
+            {
+                _epoch.Remove(Key(name));
+            }
         }
 
         return means;
     }
 
-    /// <summary>The means that are being taken, for a checkpoint in the middle of an epoch.</summary>
-    public Dictionary<string, Mean> SaveMeans() => new(_epoch, StringComparer.Ordinal);
+    /// <summary>
+    /// The latest values and the means that are being taken, for a checkpoint in the middle of an epoch.
+    /// </summary>
+    public (Dictionary<string, double> Latest, Dictionary<string, Mean> Means) Save() =>
+        (new(_latest, StringComparer.Ordinal), new(_epoch, StringComparer.Ordinal));
 
-    public void LoadMeans(Dictionary<string, Mean> means)
+    public void Load(Dictionary<string, double> latest, Dictionary<string, Mean> means)
     {
-        _epoch.Clear();
+        Clear();
+        foreach (var (name, value) in latest)
+        {
+            _latest[name] = value;
+        }
+
         foreach (var (name, mean) in means)
         {
             _epoch[name] = mean;

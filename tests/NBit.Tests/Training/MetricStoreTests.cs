@@ -78,6 +78,16 @@ public sealed class MetricStoreTests
     }
 
     [Test]
+    public void A_part_of_an_epoch_has_means_that_go_on()
+    {
+        var metrics = new MetricStore { Stage = Stage.Validation };
+        Log(metrics, "m", 1);
+        Assert.That(metrics.EndEpoch(isWhole: false), Is.EquivalentTo(Values(("m", 1))));
+        Log(metrics, "m", 3);
+        Assert.That(metrics.EndEpoch(), Is.EquivalentTo(Values(("m", 2))));
+    }
+
+    [Test]
     public void A_step_forgets_the_values_of_the_one_before()
     {
         var metrics = new MetricStore { Stage = Stage.Training };
@@ -86,6 +96,24 @@ public sealed class MetricStoreTests
         Log(metrics, "n", 2);
         Assert.That(metrics.LastStep, Is.EquivalentTo(Values(("n", 2))));
         Assert.That(metrics.Latest, Is.EquivalentTo(Values(("m", 1), ("n", 2))));
+    }
+
+    [Test]
+    public void What_is_saved_in_the_middle_of_an_epoch_goes_on_as_it_was()
+    {
+        var metrics = new MetricStore { Stage = Stage.Training };
+        Log(metrics, "m", 0.1, onStep: true, onEpoch: true, batchSize: 3);
+        var (latest, means) = metrics.Save();
+        var restored = new MetricStore { Stage = Stage.Training };
+        Log(restored, "other", 5, onEpoch: true);
+        restored.Load(latest, means);
+        foreach (var store in (MetricStore[])[metrics, restored])
+        {
+            Log(store, "m", 0.7, onStep: true, onEpoch: true, batchSize: 2);
+        }
+
+        Assert.That(restored.EndEpoch(), Is.EqualTo(metrics.EndEpoch()));
+        Assert.That(restored.Latest, Is.EquivalentTo(metrics.Latest));
     }
 
     [Test]
