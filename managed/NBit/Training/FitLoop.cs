@@ -111,6 +111,7 @@ internal sealed class FitLoop<TBatch>(
             module.OnTrainEpochStart();
         }
 
+        var isWhole = true;
         foreach (var (batch, index) in _source.Read(progress.Epoch, progress.Batch))
         {
             var stepped = RunBatch(batch, index);
@@ -119,6 +120,7 @@ internal sealed class FitLoop<TBatch>(
             StopWhenInterrupted(stepped);
             if (IsDone)
             {
+                isWhole = progress.Batch == _source.Count;
                 break;
             }
         }
@@ -126,11 +128,22 @@ internal sealed class FitLoop<TBatch>(
         StepWhatIsLeft();
         ValidateWhen(trainer.ValCheckInterval is null);
         module.OnTrainEpochEnd();
-        var means = trainer.Metrics.EndEpoch();
-        StepSchedulers(SchedulerInterval.Epoch, progress.Epoch + 1);
-        (progress.Epoch, progress.Batch) = (progress.Epoch + 1, 0);
-        trainer.Notify(callback => callback.OnTrainEpochEnd(trainer, means));
+        EndEpoch(isWhole);
         StopWhenInterrupted(stepped: true);
+    }
+
+    private void EndEpoch(bool isWhole)
+    {
+        var progress = trainer.Progress;
+        var means = trainer.Metrics.EndEpoch(isWhole);
+        if (isWhole)
+        {
+            StepSchedulers(SchedulerInterval.Epoch, progress.Epoch + 1);
+            (progress.Epoch, progress.Batch) = (progress.Epoch + 1, 0);
+        }
+
+        progress.IsBrokenOff = !isWhole;
+        trainer.Notify(callback => callback.OnTrainEpochEnd(trainer, means));
     }
 
     // Returns whether the optimizer stepped.

@@ -132,7 +132,7 @@ public sealed class Trainer : IDisposable
     public Stage Stage => Metrics.Stage;
 
     /// <summary>The number of the current epoch, from 0; after an epoch, of the next one.</summary>
-    public int CurrentEpoch => Progress.Epoch;
+    public int CurrentEpoch => Progress.Epoch + (Progress.IsBrokenOff ? 1 : 0);
 
     /// <summary>How many optimizer steps were made, skipped ones included.</summary>
     public long GlobalStep => Progress.GlobalStep;

@@ -113,6 +113,33 @@ public sealed class ResumeTests
     }
 
     [Test]
+    public void A_run_that_a_limit_ended_continues_where_it_was(
+        [Values(1, 3, 6, 7, 10)] int steps, [Values] bool byEpochs)
+    {
+        IReadOnlyList<Callback> callbacks = byEpochs ? [] : [new ModelCheckpoint(everyNTrainSteps: 1)];
+        RecordedRun Make(int? maxSteps = null) => new()
+        {
+            MaxSteps = maxSteps,
+            Shuffles = false, // without validation, which comes once more where a limit ends an epoch
+            Callbacks = callbacks,
+            Configure = parameters =>
+            {
+                var optimizer = AdamW(parameters, 0.01);
+                return [new OptimizerConfiguration(optimizer, Schedulers["StepLR by epochs"](optimizer))];
+            },
+        };
+        var expected = Make();
+        expected.Fit(_directory.File("whole"));
+        var folder = _directory.File("limited");
+        var run = Make(steps);
+        run.Fit(folder);
+        Assert.That(run.Losses, Has.Count.EqualTo(steps));
+        var rest = Make();
+        rest.Fit(folder, "last", seed: 99);
+        AssertEqual(rest, expected, from: steps);
+    }
+
+    [Test]
     public void A_checkpoint_of_the_last_epoch_leaves_nothing_to_do()
     {
         new RecordedRun { Callbacks = [] }.Fit(_directory.Path); // the trainer's own, at each epoch
