@@ -30,6 +30,20 @@ Task("bindings").Does(() =>
 Task("bindings-check").IsDependentOn("managed").Does(() =>
     Run("dotnet", $"run --project bindings/generator -c {configuration} --no-build -- --check"));
 
+void Bench(string arguments) =>
+    Run("dotnet", $"run --project bench/NBit.Benchmarks -c {configuration} --no-build -- {arguments}");
+
+// ./build.sh bench [--ratios | --check] [--filter NAME] [--rounds N] [--isa all]; see bench/README.md.
+Task("bench").IsDependentOn("managed").Does(() =>
+{
+    var flags = new[] { "ratios", "check" }.Where(HasArgument).Select(name => $"--{name}");
+    var options = new[] { "filter", "rounds", "isa" }.Where(HasArgument);
+    var values = options.Select(name => $"--{name} \"{Argument<string>(name)}\"");
+    Bench(string.Join(" ", flags.Concat(values)));
+});
+
+Task("bench-check").IsDependentOn("managed").Does(() => Bench("--check"));
+
 Task("native-test").IsDependentOn("native").Does(() =>
     Run("ctest", $"--test-dir {native} --output-on-failure --parallel 2 --quiet --output-junit {native}/ctest.xml"));
 
