@@ -21,23 +21,21 @@ internal sealed class EvaluationLoop<TBatch>(Trainer trainer, TrainingModule<TBa
     /// <returns>The means of the metrics that were logged.</returns>
     public IReadOnlyDictionary<string, double> Run(Stage stage)
     {
-        var (before, isTest) = (trainer.Stage, stage == Stage.Test);
+        var before = trainer.Stage;
         trainer.Metrics.Stage = stage;
         try
         {
-            if (isTest && trainer.LimitTestBatches > 0)
+            ForEach(stage, step =>
             {
-                module.OnTestStart();
-                ForEach("test", trainer.LimitTestBatches, step => module.TestStep(step.Batch, step.Index));
-                module.OnTestEnd();
-            }
-            else if (!isTest && trainer.LimitValBatches > 0)
-            {
-                module.OnValidationStart();
-                ForEach("validation", trainer.LimitValBatches, step => module.ValidationStep(step.Batch, step.Index));
-                module.OnValidationEnd();
-            }
-
+                if (stage == Stage.Test)
+                {
+                    module.TestStep(step.Batch, step.Index);
+                }
+                else
+                {
+                    module.ValidationStep(step.Batch, step.Index);
+                }
+            });
             return trainer.Metrics.EndEpoch();
         }
         finally
@@ -50,20 +48,12 @@ internal sealed class EvaluationLoop<TBatch>(Trainer trainer, TrainingModule<TBa
     public IReadOnlyList<object?> Predict()
     {
         var predictions = new List<object?>();
-        if (trainer.LimitPredictBatches == 0)
-        {
-            return predictions;
-        }
-
         var own = ModuleTensors.Of(module);
         try
         {
-            module.OnPredictStart();
             ForEach(
-                "prediction",
-                trainer.LimitPredictBatches,
+                Stage.Prediction,
                 step => predictions.Add(Keep(module.PredictStep(step.Batch, step.Index), step, own)));
-            module.OnPredictEnd();
             return predictions;
         }
         catch
@@ -84,24 +74,35 @@ internal sealed class EvaluationLoop<TBatch>(Trainer trainer, TrainingModule<TBa
         return kept;
     }
 
-    private void ForEach(string what, int limit, Action<Step> run)
+    private void ForEach(Stage stage, Action<Step> run)
     {
-        _source ??= new BatchSource<TBatch>(batches, what, limit);
+        var hooks = EvaluationHooks<TBatch>.Of(stage, trainer, module);
+        if (hooks.Limit == 0)
+        {
+            return;
+        }
+
+        hooks.Start();
+        RunEpoch(hooks, run);
+        hooks.End();
+    }
+
+    private void RunEpoch(EvaluationHooks<TBatch> hooks, Action<Step> run)
+    {
+        _source ??= new BatchSource<TBatch>(batches, hooks.Data, hooks.Limit);
         List<(nn.Module Module, bool Training)> modes =
             [.. module.modules().Prepend(module).Select(inner => (inner, inner.training))];
         module.eval();
         try
         {
             using var grad = no_grad();
+            hooks.EpochStart();
             foreach (var (given, index) in _source.Read(epoch: null, first: 0))
             {
-                using var scope = NewDisposeScope();
-                var batch = trainer.Transfer(given);
-                using (trainer.Precision.StepContext())
-                {
-                    run(new Step(given, batch, index, scope));
-                }
+                RunBatch(given, index, hooks, run);
             }
+
+            hooks.EpochEnd();
         }
         finally
         {
@@ -111,6 +112,19 @@ internal sealed class EvaluationLoop<TBatch>(Trainer trainer, TrainingModule<TBa
                 inner.train(training);
             }
         }
+    }
+
+    private void RunBatch(TBatch given, int index, EvaluationHooks<TBatch> hooks, Action<Step> run)
+    {
+        using var scope = NewDisposeScope();
+        var batch = trainer.Transfer(given);
+        hooks.BatchStart(batch, index);
+        using (trainer.Precision.StepContext())
+        {
+            run(new Step(given, batch, index, scope));
+        }
+
+        hooks.BatchEnd(batch, index);
     }
 
     private readonly record struct Step(TBatch Given, TBatch Batch, int Index, DisposeScope Scope);

@@ -21,6 +21,7 @@ public sealed class Trainer : IDisposable
     private const int DefaultMaxEpochs = 1000;
     private readonly List<Callback> _callbacks;
     private bool _fits;
+    private bool _isSetUp;
 
     /// <summary>Chooses a device, a precision and how long and how to train.</summary>
     /// <param name="precision">One of the strings or integers of <see cref="PrecisionInput" />; "32-true" if none is given.</param>
@@ -316,6 +317,8 @@ public sealed class Trainer : IDisposable
     /// <summary>Makes the module what the precision needs, on the device.</summary>
     internal void Prepare(TrainingModule module, string? checkpoint)
     {
+        _isSetUp = true;
+        module.Setup(Stage);
         using (new InitContext(Device, Precision.ModuleInitContext, emptyInit: false))
         {
             module.ConfigureModel();
@@ -378,7 +381,23 @@ public sealed class Trainer : IDisposable
 
         public void Dispose()
         {
+            try
+            {
+                if (_trainer._isSetUp)
+                {
+                    _module.Teardown(_trainer.Stage);
+                }
+            }
+            finally
+            {
+                Release();
+            }
+        }
+
+        private void Release()
+        {
             _module.Detach();
+            _trainer._isSetUp = false;
             _trainer.Current = null;
             _trainer._fits = false;
             _trainer.Metrics.Stage = Stage.None;

@@ -30,7 +30,7 @@ internal static class TrainingCheckpoint
             .Concat(trainer.Optimizers.Select((configuration, index) => (OptimizerKey(index), OptimizerStates.Save(configuration.Optimizer))))
             .Append((Random, random.get_rng_state()));
         var metadata =
-            new Dictionary<string, string>(StringComparer.Ordinal) { [MetadataKey] = StateOf(trainer).ToJsonString() };
+            new Dictionary<string, string>(StringComparer.Ordinal) { [MetadataKey] = StateOf(trainer, module).ToJsonString() };
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
         SafetensorsWriter.Save(path, tensors.ToList(), metadata);
     }
@@ -60,6 +60,7 @@ internal static class TrainingCheckpoint
             (configuration, index) => (configuration.Optimizer, Key: OptimizerKey(index))).ToList();
         optimizers.ForEach(entry => OptimizerStates.Check(entry.Optimizer, reader, entry.Key, path));
         CheckpointJson.Read(metadata, () => SchedulerStates.Check(trainer.Optimizers, state.Schedulers, path));
+        module.OnLoadCheckpoint(state.Module);
         var savedTypes = new Dictionary<Tensor, ScalarType>(ReferenceEqualityComparer.Instance);
         weights.ForEach(
             entry => savedTypes[entry.Target] = reader.Header.GetEntry(entry.Entry).DataType.ToScalarType()!.Value);
@@ -95,8 +96,10 @@ internal static class TrainingCheckpoint
         return File.Exists(path) ? path : null;
     }
 
-    private static JsonObject StateOf(Trainer trainer)
+    private static JsonObject StateOf(Trainer trainer, TrainingModule module)
     {
+        var own = new JsonObject();
+        module.OnSaveCheckpoint(own);
         var (latest, means) = trainer.Metrics.Save();
         var state = new JsonObject
         {
@@ -115,6 +118,7 @@ internal static class TrainingCheckpoint
             ["callbacks"] =
                 new JsonObject(Keys(trainer).Select(entry => KeyValuePair.Create(entry.Key, entry.Callback.SaveState()))
                 .Where(entry => entry.Value is not null)),
+            ["module"] = own,
         };
         if (trainer.Precision.StateDict() is { Count: > 0 } precision)
         {
@@ -170,6 +174,7 @@ internal static class TrainingCheckpoint
                 .ToDictionary(mean => mean.Key, mean => ParseMean(mean.Value), StringComparer.Ordinal),
             state.Member("lr_schedulers").AsArray(),
             state.Member("callbacks").AsObject(),
+            state["module"]?.AsObject() ?? [],
             (state[precisionKey] ?? state[OldScalerKey]) is { } precision ? Numbers(precision) : null);
     }
 
@@ -240,5 +245,6 @@ internal static class TrainingCheckpoint
         Dictionary<string, MetricStore.Mean> Means,
         JsonArray Schedulers,
         JsonObject Callbacks,
+        JsonObject Module,
         IReadOnlyDictionary<string, double>? Precision);
 }

@@ -5,7 +5,7 @@ namespace NBit.Training;
 
 /// <summary>A model that knows how it is trained (LightningModule): what does not depend on the type of its batches.</summary>
 /// <remarks>All hooks but <see cref="ConfigureOptimizers" /> do nothing or the usual thing unless they are overridden.</remarks>
-public abstract class TrainingModule : nn.Module
+public abstract partial class TrainingModule : nn.Module
 {
     private Trainer? _trainer;
 
@@ -23,7 +23,7 @@ public abstract class TrainingModule : nn.Module
     public virtual bool AutomaticOptimization => true;
 
     /// <summary>The trainer that runs this module.</summary>
-    /// <exception cref="InvalidOperationException">None does at the moment.</exception>
+    /// <exception cref="InvalidOperationException">No trainer runs it.</exception>
     public Trainer Trainer
     {
         get => _trainer ?? throw new InvalidOperationException(
@@ -43,89 +43,6 @@ public abstract class TrainingModule : nn.Module
 
     /// <summary>Makes large layers directly in the trainer's precision. May run again for another call of the trainer: guard against that.</summary>
     public virtual void ConfigureModel()
-    {
-    }
-
-    /// <summary>Called when fitting begins, before anything else.</summary>
-    public virtual void OnFitStart()
-    {
-    }
-
-    /// <summary>Called when fitting ends.</summary>
-    public virtual void OnFitEnd()
-    {
-    }
-
-    /// <summary>Called before the first epoch.</summary>
-    public virtual void OnTrainStart()
-    {
-    }
-
-    /// <summary>Called after the last epoch.</summary>
-    public virtual void OnTrainEnd()
-    {
-    }
-
-    /// <summary>Called before each epoch.</summary>
-    public virtual void OnTrainEpochStart()
-    {
-    }
-
-    /// <summary>Called after each epoch, before its metrics are written.</summary>
-    public virtual void OnTrainEpochEnd()
-    {
-    }
-
-    /// <summary>Called before validation.</summary>
-    public virtual void OnValidationStart()
-    {
-    }
-
-    /// <summary>Called after validation, before its metrics are written.</summary>
-    public virtual void OnValidationEnd()
-    {
-    }
-
-    /// <summary>Called before testing.</summary>
-    public virtual void OnTestStart()
-    {
-    }
-
-    /// <summary>Called after testing, before its metrics are written.</summary>
-    public virtual void OnTestEnd()
-    {
-    }
-
-    /// <summary>Called before prediction.</summary>
-    public virtual void OnPredictStart()
-    {
-    }
-
-    /// <summary>Called after prediction.</summary>
-    public virtual void OnPredictEnd()
-    {
-    }
-
-    /// <summary>Called before the gradients are cleared.</summary>
-    /// <param name="optimizer">The optimizer.</param>
-    public virtual void OnBeforeZeroGrad(optim.Optimizer optimizer)
-    {
-    }
-
-    /// <summary>Called before the backward pass.</summary>
-    /// <param name="loss">What it starts from: the loss, scaled in 16-mixed and divided by the number of accumulated batches.</param>
-    public virtual void OnBeforeBackward(Tensor loss)
-    {
-    }
-
-    /// <summary>Called after the backward pass; gradients are scaled in 16-mixed.</summary>
-    public virtual void OnAfterBackward()
-    {
-    }
-
-    /// <summary>Called before an optimizer steps; gradients are unscaled, not yet clipped.</summary>
-    /// <param name="optimizer">The optimizer.</param>
-    public virtual void OnBeforeOptimizerStep(optim.Optimizer optimizer)
     {
     }
 
@@ -228,56 +145,4 @@ public abstract class TrainingModule : nn.Module
 
     /// <summary>Ends the module's time with a trainer.</summary>
     internal void Detach() => _trainer = null;
-}
-
-/// <summary>A model that knows how it is trained on batches of a type (LightningModule).</summary>
-/// <typeparam name="TBatch">A tensor, or a tuple, array, list, dictionary or record of tensors.</typeparam>
-public abstract class TrainingModule<TBatch> : TrainingModule
-{
-    /// <summary>Creates the module.</summary>
-    /// <param name="name">Its name.</param>
-    protected TrainingModule(string name)
-        : base(name)
-    {
-    }
-
-    /// <summary>
-    /// Computes the loss of a batch. Tensors that are made in a step are released after it; to keep one, detach it from its dispose scope.
-    /// </summary>
-    /// <param name="batch">The batch, in the precision's dtype and on the device.</param>
-    /// <param name="batchIndex">Its number in the epoch.</param>
-    /// <returns>The loss (one number); null to skip the batch, and always in manual optimization.</returns>
-    public abstract Tensor? TrainingStep(TBatch batch, int batchIndex);
-
-    /// <summary>Looks at a batch of validation data, without gradients; log what matters.</summary>
-    /// <param name="batch">The batch.</param>
-    /// <param name="batchIndex">Its number.</param>
-    public virtual void ValidationStep(TBatch batch, int batchIndex) => throw Missing(nameof(ValidationStep));
-
-    /// <summary>Looks at a batch of test data, without gradients; log what matters.</summary>
-    /// <param name="batch">The batch.</param>
-    /// <param name="batchIndex">Its number.</param>
-    public virtual void TestStep(TBatch batch, int batchIndex) => throw Missing(nameof(TestStep));
-
-    /// <summary>Computes the prediction for a batch, without gradients.</summary>
-    /// <param name="batch">The batch.</param>
-    /// <param name="batchIndex">Its number.</param>
-    /// <returns>The prediction: a tensor, or nested containers with tensors.</returns>
-    public virtual object? PredictStep(TBatch batch, int batchIndex) => throw Missing(nameof(PredictStep));
-
-    /// <summary>Called before each training batch.</summary>
-    /// <param name="batch">The batch.</param>
-    /// <param name="batchIndex">Its number in the epoch.</param>
-    public virtual void OnTrainBatchStart(TBatch batch, int batchIndex)
-    {
-    }
-
-    /// <summary>Called after each training batch.</summary>
-    /// <param name="batch">The batch.</param>
-    /// <param name="batchIndex">Its number in the epoch.</param>
-    public virtual void OnTrainBatchEnd(TBatch batch, int batchIndex)
-    {
-    }
-
-    private NotSupportedException Missing(string hook) => new($"{GetType().Name} does not override {hook}, which this call of the trainer needs");
 }
