@@ -18,14 +18,15 @@ internal sealed class SmallFormat : Format
         : base(name, type, (1 + exponentBits + mantissaBits) / 8)
     {
         (_exponentBits, _mantissaBits) = (exponentBits, mantissaBits);
-        var isFiniteOnly = type == nbit_data_type.NBIT_DATA_TYPE_FLOAT8_E4M3FN;
-        _largest = (1u << (exponentBits + mantissaBits)) - (isFiniteOnly ? 2 : (1u << mantissaBits) + 1);
+        _largest = (1u << (exponentBits + mantissaBits)) - (HasInfinity ? (1u << mantissaBits) + 1 : 2);
         _magnitudes = [.. Enumerable.Range(0, (int)_largest + 2).Select(bits => Magnitude((uint)bits))];
     }
 
     public override double Largest => _magnitudes[_largest];
 
     private uint Sign => 1u << (_exponentBits + _mantissaBits);
+
+    private bool HasInfinity => Type != nbit_data_type.NBIT_DATA_TYPE_FLOAT8_E4M3FN;
 
     public override double Decode(uint bits)
     {
@@ -55,8 +56,6 @@ internal sealed class SmallFormat : Format
             yield return MathF.BitDecrement(middle);
         }
     }
-
-    private bool HasInfinity => Type != nbit_data_type.NBIT_DATA_TYPE_FLOAT8_E4M3FN;
 
     // The pattern after the largest number's is infinity's, so that overflow needs no rule of its own.
     private uint EncodeMagnitude(double magnitude)

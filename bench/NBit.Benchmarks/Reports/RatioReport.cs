@@ -16,9 +16,15 @@ internal sealed class RatioReport(int rounds)
         foreach (var family in families)
         {
             Console.WriteLine($"\n### {family.Name}: {family.Title}\n");
+            var otherWork = new OtherWork();
             foreach (var (index, row) in family.Rows.Index())
             {
                 Measure(family, row, isFirst: index == 0);
+            }
+
+            if (otherWork.Processors is { } processors)
+            {
+                Console.WriteLine($"\nMeanwhile other work took {processors:0.0} of {Environment.ProcessorCount} cores");
             }
         }
 
