@@ -9,7 +9,7 @@ namespace NBit.Tests.Training;
 /// <summary>No call of the trainer leaves a tensor or native memory behind, however it ends.</summary>
 public sealed class LeakTests
 {
-    private const int Repetitions = 100;
+    private const int Repetitions = 100, FewRepetitions = 20;
 
     public enum Ending
     {
@@ -22,7 +22,7 @@ public sealed class LeakTests
 
     [Test]
     public void A_fit_leaves_nothing_behind([ValueSource(typeof(Modes), nameof(Modes.All))] string mode) =>
-        AssertLeavesNothing((trainer, module, batches) => trainer.Fit(module, batches, batches), mode);
+        AssertLeavesNothing((trainer, module, batches) => trainer.Fit(module, batches, batches), mode, Repetitions);
 
     [Test]
     public void A_fit_that_ends_early_leaves_nothing_behind([Values] Ending ending) =>
@@ -111,7 +111,9 @@ public sealed class LeakTests
     }
 
     private static void AssertLeavesNothing(
-        Action<Trainer, Regression, ShuffledBatches<(Tensor X, Tensor Y)>> call, string mode = "32-true")
+        Action<Trainer, Regression, ShuffledBatches<(Tensor X, Tensor Y)>> call,
+        string mode = "32-true",
+        int repetitions = FewRepetitions)
     {
         var (x, y) = Data();
         using var module = Regression.Make(dropout: 0.2);
@@ -128,7 +130,7 @@ public sealed class LeakTests
         var memory = NativeMemory();
         TensorCount.AssertChangedBy(0, () =>
         {
-            for (var repetition = 0; repetition < Repetitions; repetition++)
+            for (var repetition = 0; repetition < repetitions; repetition++)
             {
                 call(trainer, module, Shuffled(x, y));
             }
