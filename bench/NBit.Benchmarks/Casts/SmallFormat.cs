@@ -8,7 +8,8 @@ namespace NBit.Benchmarks.Casts;
 /// </summary>
 internal sealed class SmallFormat : Format
 {
-    private readonly int _exponentBits, _mantissaBits;
+    private readonly int _exponentBits,
+        _mantissaBits;
     private readonly uint _largest; // the bit pattern of the largest number
 
     // By bit pattern, so rising: from 0 to the largest number, then the one that a wider exponent would give.
@@ -31,7 +32,8 @@ internal sealed class SmallFormat : Format
     public override double Decode(uint bits)
     {
         var magnitude = bits & (Sign - 1);
-        var number = magnitude <= _largest ? _magnitudes[magnitude]
+        var number =
+            magnitude <= _largest ? _magnitudes[magnitude]
             : magnitude == _largest + 1 && HasInfinity ? double.PositiveInfinity
             : double.NaN;
         return (bits & Sign) == 0 ? number : -number;

@@ -3,7 +3,9 @@ using System.Globalization;
 
 namespace NBit.Benchmarks.Machine;
 
-/// <summary>What else ran on the machine since an object of this class was made: figures that suffered should say so.</summary>
+/// <summary>
+/// What else ran on the machine since an object of this class was made: figures that suffered should say so.
+/// </summary>
 internal sealed class OtherWork
 {
     private const string Statistics = "/proc/stat";
@@ -13,10 +15,13 @@ internal sealed class OtherWork
     private readonly double _others = SecondsOfOthers();
 
     /// <summary>How many processors were busy for others on average; null where the system does not say.</summary>
-    public double? Processors => !File.Exists(Statistics) ? null
-        : Math.Max(0, (SecondsOfOthers() - _others) / Stopwatch.GetElapsedTime(_start).TotalSeconds);
+    public double? Processors =>
+        !File.Exists(Statistics)
+            ? null
+            : Math.Max(0, (SecondsOfOthers() - _others) / Stopwatch.GetElapsedTime(_start).TotalSeconds);
 
-    // The fields, in ticks over all processors: user, nice, system, idle, waiting, interrupts, soft interrupts, and steal,
+    // The fields, in ticks over all processors: user, nice, system, idle, waiting, interrupts, soft interrupts, and
+    // steal,
     // which is what the host of a virtual machine gave to its other guests (proc(5)).
     private static double SecondsOfOthers()
     {

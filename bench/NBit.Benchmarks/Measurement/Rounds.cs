@@ -43,7 +43,6 @@ internal static class Rounds
         do
         {
             Array.ForEach(measures, measure => measure());
-        }
-        while (clock.Elapsed < WarmUpTime);
+        } while (clock.Elapsed < WarmUpTime);
     }
 }

@@ -6,10 +6,15 @@ using static TorchSharp.torch;
 namespace NBit.Training;
 
 /// <summary>
-/// The loop of validation, testing and prediction: no gradients, evaluation mode. Hooks run with the ordinary default dtype and
+/// The loop of validation, testing and prediction: no gradients, evaluation mode. Hooks run with the ordinary default
+/// dtype and
 /// without autocast, steps in the precision. Nothing happens where the limit is no batch.
 /// </summary>
-internal sealed class EvaluationLoop<TBatch>(Trainer trainer, TrainingModule<TBatch> module, IEnumerable<TBatch> batches)
+internal sealed class EvaluationLoop<TBatch>(
+    Trainer trainer,
+    TrainingModule<TBatch> module,
+    IEnumerable<TBatch> batches
+)
 {
     private BatchSource<TBatch>? _source;
 
@@ -25,17 +30,20 @@ internal sealed class EvaluationLoop<TBatch>(Trainer trainer, TrainingModule<TBa
         trainer.Metrics.Stage = stage;
         try
         {
-            ForEach(stage, step =>
-            {
-                if (stage == Stage.Test)
+            ForEach(
+                stage,
+                step =>
                 {
-                    module.TestStep(step.Batch, step.Index);
+                    if (stage == Stage.Test)
+                    {
+                        module.TestStep(step.Batch, step.Index);
+                    }
+                    else
+                    {
+                        module.ValidationStep(step.Batch, step.Index);
+                    }
                 }
-                else
-                {
-                    module.ValidationStep(step.Batch, step.Index);
-                }
-            });
+            );
             return trainer.Metrics.EndEpoch();
         }
         finally
@@ -53,7 +61,8 @@ internal sealed class EvaluationLoop<TBatch>(Trainer trainer, TrainingModule<TBa
         {
             ForEach(
                 Stage.Prediction,
-                step => predictions.Add(Keep(module.PredictStep(step.Batch, step.Index), step, own)));
+                step => predictions.Add(Keep(module.PredictStep(step.Batch, step.Index), step, own))
+            );
             return predictions;
         }
         catch
@@ -68,8 +77,11 @@ internal sealed class EvaluationLoop<TBatch>(Trainer trainer, TrainingModule<TBa
     private static object? Keep(object? prediction, Step step, HashSet<Tensor> own)
     {
         var given = TensorTree.Tensors(step.Given);
-        var kept = TensorTree.Map(prediction, tensor =>
-            own.Contains(tensor) || given.Exists(other => ReferenceEquals(other, tensor)) ? tensor.alias() : tensor);
+        var kept = TensorTree.Map(
+            prediction,
+            tensor =>
+                own.Contains(tensor) || given.Exists(other => ReferenceEquals(other, tensor)) ? tensor.alias() : tensor
+        );
         step.Scope.MoveToOuter(TensorTree.Tensors(kept));
         return kept;
     }
@@ -91,7 +103,9 @@ internal sealed class EvaluationLoop<TBatch>(Trainer trainer, TrainingModule<TBa
     {
         _source ??= new BatchSource<TBatch>(batches, hooks.Data, hooks.Limit);
         List<(nn.Module Module, bool Training)> modes =
-            [.. module.modules().Prepend(module).Select(inner => (inner, inner.training))];
+        [
+            .. module.modules().Prepend(module).Select(inner => (inner, inner.training)),
+        ];
         module.eval();
         try
         {

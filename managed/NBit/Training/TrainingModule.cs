@@ -3,8 +3,12 @@ using static TorchSharp.torch;
 
 namespace NBit.Training;
 
-/// <summary>A model that knows how it is trained (LightningModule): what does not depend on the type of its batches.</summary>
-/// <remarks>All hooks but <see cref="ConfigureOptimizers" /> do nothing or the usual thing unless they are overridden.</remarks>
+/// <summary>
+/// A model that knows how it is trained (LightningModule): what does not depend on the type of its batches.
+/// </summary>
+/// <remarks>
+/// All hooks but <see cref="ConfigureOptimizers" /> do nothing or the usual thing unless they are overridden.
+/// </remarks>
 public abstract partial class TrainingModule : nn.Module
 {
     private Trainer? _trainer;
@@ -12,12 +16,11 @@ public abstract partial class TrainingModule : nn.Module
     /// <summary>Creates the module.</summary>
     /// <param name="name">Its name.</param>
     protected TrainingModule(string name)
-        : base(name)
-    {
-    }
+        : base(name) { }
 
     /// <summary>
-    /// True (the usual case): the trainer runs the backward pass, clips and steps. False: <c>TrainingStep</c> does so itself, by
+    /// True (the usual case): the trainer runs the backward pass, clips and steps. False: <c>TrainingStep</c> does so
+    /// itself, by
     /// <see cref="Optimizers" /> and <see cref="ManualBackward" />.
     /// </summary>
     public virtual bool AutomaticOptimization => true;
@@ -26,8 +29,11 @@ public abstract partial class TrainingModule : nn.Module
     /// <exception cref="InvalidOperationException">No trainer runs it.</exception>
     public Trainer Trainer
     {
-        get => _trainer ?? throw new InvalidOperationException(
-            $"{GetType().Name} is not attached to a Trainer: its Trainer can be used inside hooks and steps only");
+        get =>
+            _trainer
+            ?? throw new InvalidOperationException(
+                $"{GetType().Name} is not attached to a Trainer: its Trainer can be used inside hooks and steps only"
+            );
         internal set => _trainer = value;
     }
 
@@ -37,28 +43,34 @@ public abstract partial class TrainingModule : nn.Module
     /// <summary>How many optimizer steps were made, skipped ones included.</summary>
     public long GlobalStep => Trainer.GlobalStep;
 
-    /// <summary>Makes the optimizers, when the parameters have their final dtype and device. One for automatic optimization.</summary>
+    /// <summary>
+    /// Makes the optimizers, when the parameters have their final dtype and device. One for automatic optimization.
+    /// </summary>
     /// <returns>The optimizers with their schedulers, e.g. <c>[optim.AdamW(parameters(), 1e-3)]</c>.</returns>
     public abstract IReadOnlyList<OptimizerConfiguration> ConfigureOptimizers();
 
-    /// <summary>Makes large layers directly in the trainer's precision. May run again for another call of the trainer: guard against that.</summary>
-    public virtual void ConfigureModel()
-    {
-    }
+    /// <summary>
+    /// Makes large layers directly in the trainer's precision. May run again for another call of the trainer: guard
+    /// against that.
+    /// </summary>
+    public virtual void ConfigureModel() { }
 
     /// <summary>Clips the gradients, unscaled. Not called in manual optimization.</summary>
     /// <param name="optimizer">The optimizer.</param>
     /// <param name="gradientClipVal">The trainer's limit.</param>
     /// <param name="gradientClipAlgorithm">The trainer's algorithm, or null for the usual one.</param>
     public virtual void ConfigureGradientClipping(
-        optim.Optimizer optimizer, double? gradientClipVal, GradientClipAlgorithm? gradientClipAlgorithm) =>
-        ClipGradients(optimizer, gradientClipVal, gradientClipAlgorithm);
+        optim.Optimizer optimizer,
+        double? gradientClipVal,
+        GradientClipAlgorithm? gradientClipAlgorithm
+    ) => ClipGradients(optimizer, gradientClipVal, gradientClipAlgorithm);
 
     /// <summary>Makes one optimizer step of automatic optimization.</summary>
     /// <param name="epoch">The epoch.</param>
     /// <param name="batchIndex">The batch in the epoch.</param>
     /// <param name="optimizer">The optimizer.</param>
-    /// <param name="closure">Runs the training step and the backward pass; returns the loss, or null if there was none.</param>
+    /// <param name="closure">Runs the training step and the backward pass; returns the loss, or null if there was
+    /// none.</param>
     public virtual void OptimizerStep(int epoch, int batchIndex, optim.Optimizer optimizer, Func<Tensor?> closure) =>
         Trainer.StepOptimizer(optimizer, closure);
 
@@ -89,11 +101,17 @@ public abstract partial class TrainingModule : nn.Module
         }
     }
 
-    /// <summary>Clips the gradients of an optimizer's parameters in place; does nothing for no limit or one of 0 or less.</summary>
+    /// <summary>
+    /// Clips the gradients of an optimizer's parameters in place; does nothing for no limit or one of 0 or less.
+    /// </summary>
     /// <param name="optimizer">The optimizer.</param>
     /// <param name="gradientClipVal">The limit.</param>
     /// <param name="gradientClipAlgorithm">Norm unless another is given.</param>
-    public void ClipGradients(optim.Optimizer optimizer, double? gradientClipVal, GradientClipAlgorithm? gradientClipAlgorithm = null)
+    public void ClipGradients(
+        optim.Optimizer optimizer,
+        double? gradientClipVal,
+        GradientClipAlgorithm? gradientClipAlgorithm = null
+    )
     {
         ArgumentNullException.ThrowIfNull(optimizer);
         if (gradientClipVal is not > 0)
@@ -111,7 +129,10 @@ public abstract partial class TrainingModule : nn.Module
         }
     }
 
-    /// <summary>The optimizers, for manual optimization. Their <c>step()</c> unscales, calls <see cref="OnBeforeOptimizerStep" /> and steps.</summary>
+    /// <summary>
+    /// The optimizers, for manual optimization. Their <c>step()</c> unscales, calls
+    /// <see cref="OnBeforeOptimizerStep" /> and steps.
+    /// </summary>
     /// <returns>In the order of <see cref="ConfigureOptimizers" />.</returns>
     protected IReadOnlyList<optim.Optimizer> Optimizers() => Trainer.ManualOptimizers;
 
@@ -127,8 +148,14 @@ public abstract partial class TrainingModule : nn.Module
     /// <param name="progressBar">Whether the progress bar shows it.</param>
     /// <param name="batchSize">The weight of the value in the mean.</param>
     /// <remarks>With both, the names get the suffixes _step and _epoch, as in Lightning.</remarks>
-    protected void Log(string name, double value, bool? onStep = null, bool? onEpoch = null, bool progressBar = false, double batchSize = 1) =>
-        Trainer.Metrics.Log(name, value, onStep, onEpoch, progressBar, batchSize);
+    protected void Log(
+        string name,
+        double value,
+        bool? onStep = null,
+        bool? onEpoch = null,
+        bool progressBar = false,
+        double batchSize = 1
+    ) => Trainer.Metrics.Log(name, value, onStep, onEpoch, progressBar, batchSize);
 
     /// <summary>Notes a metric under a name; waits for the tensor's device.</summary>
     /// <param name="name">The name; monitors use it.</param>
@@ -137,7 +164,14 @@ public abstract partial class TrainingModule : nn.Module
     /// <param name="onEpoch">Whether the mean over the epoch counts; by default everywhere else.</param>
     /// <param name="progressBar">Whether the progress bar shows it.</param>
     /// <param name="batchSize">The weight of the value in the mean.</param>
-    protected void Log(string name, Tensor value, bool? onStep = null, bool? onEpoch = null, bool progressBar = false, double batchSize = 1)
+    protected void Log(
+        string name,
+        Tensor value,
+        bool? onStep = null,
+        bool? onEpoch = null,
+        bool progressBar = false,
+        double batchSize = 1
+    )
     {
         ArgumentNullException.ThrowIfNull(value);
         Log(name, value.ToDouble(), onStep, onEpoch, progressBar, batchSize);

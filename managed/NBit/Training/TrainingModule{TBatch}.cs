@@ -9,12 +9,11 @@ public abstract class TrainingModule<TBatch> : TrainingModule
     /// <summary>Creates the module.</summary>
     /// <param name="name">Its name.</param>
     protected TrainingModule(string name)
-        : base(name)
-    {
-    }
+        : base(name) { }
 
     /// <summary>
-    /// Computes the loss of a batch. Tensors that are made in a step are released after it; to keep one, detach it from its dispose scope.
+    /// Computes the loss of a batch. Tensors that are made in a step are released after it; to keep one, detach it from
+    /// its dispose scope.
     /// </summary>
     /// <param name="batch">The batch, in the precision's dtype and on the device.</param>
     /// <param name="batchIndex">Its number in the epoch.</param>
@@ -40,58 +39,43 @@ public abstract class TrainingModule<TBatch> : TrainingModule
     /// <summary>Called before each training batch.</summary>
     /// <param name="batch">The batch.</param>
     /// <param name="batchIndex">Its number in the epoch.</param>
-    public virtual void OnTrainBatchStart(TBatch batch, int batchIndex)
-    {
-    }
+    public virtual void OnTrainBatchStart(TBatch batch, int batchIndex) { }
 
     /// <summary>Called after each training batch.</summary>
     /// <param name="batch">The batch.</param>
     /// <param name="batchIndex">Its number in the epoch.</param>
-    public virtual void OnTrainBatchEnd(TBatch batch, int batchIndex)
-    {
-    }
+    public virtual void OnTrainBatchEnd(TBatch batch, int batchIndex) { }
 
     /// <summary>Called before each validation batch.</summary>
     /// <param name="batch">The batch.</param>
     /// <param name="batchIndex">Its number.</param>
-    public virtual void OnValidationBatchStart(TBatch batch, int batchIndex)
-    {
-    }
+    public virtual void OnValidationBatchStart(TBatch batch, int batchIndex) { }
 
     /// <summary>Called after each validation batch.</summary>
     /// <param name="batch">The batch.</param>
     /// <param name="batchIndex">Its number.</param>
-    public virtual void OnValidationBatchEnd(TBatch batch, int batchIndex)
-    {
-    }
+    public virtual void OnValidationBatchEnd(TBatch batch, int batchIndex) { }
 
     /// <summary>Called before each test batch.</summary>
     /// <param name="batch">The batch.</param>
     /// <param name="batchIndex">Its number.</param>
-    public virtual void OnTestBatchStart(TBatch batch, int batchIndex)
-    {
-    }
+    public virtual void OnTestBatchStart(TBatch batch, int batchIndex) { }
 
     /// <summary>Called after each test batch.</summary>
     /// <param name="batch">The batch.</param>
     /// <param name="batchIndex">Its number.</param>
-    public virtual void OnTestBatchEnd(TBatch batch, int batchIndex)
-    {
-    }
+    public virtual void OnTestBatchEnd(TBatch batch, int batchIndex) { }
 
     /// <summary>Called before each prediction batch.</summary>
     /// <param name="batch">The batch.</param>
     /// <param name="batchIndex">Its number.</param>
-    public virtual void OnPredictBatchStart(TBatch batch, int batchIndex)
-    {
-    }
+    public virtual void OnPredictBatchStart(TBatch batch, int batchIndex) { }
 
     /// <summary>Called after each prediction batch.</summary>
     /// <param name="batch">The batch.</param>
     /// <param name="batchIndex">Its number.</param>
-    public virtual void OnPredictBatchEnd(TBatch batch, int batchIndex)
-    {
-    }
+    public virtual void OnPredictBatchEnd(TBatch batch, int batchIndex) { }
 
-    private NotSupportedException Missing(string hook) => new($"{GetType().Name} does not override {hook}, which this call of the trainer needs");
+    private NotSupportedException Missing(string hook) =>
+        new($"{GetType().Name} does not override {hook}, which this call of the trainer needs");
 }

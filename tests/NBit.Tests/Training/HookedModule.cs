@@ -65,9 +65,11 @@ internal sealed class HookedModule : TrainingModule<Tensor>
 
     public override void OnValidationEpochEnd() => Note("validation epoch end");
 
-    public override void OnValidationBatchStart(Tensor batch, int batchIndex) => Note($"validation batch {batchIndex} start");
+    public override void OnValidationBatchStart(Tensor batch, int batchIndex) =>
+        Note($"validation batch {batchIndex} start");
 
-    public override void OnValidationBatchEnd(Tensor batch, int batchIndex) => Note($"validation batch {batchIndex} end");
+    public override void OnValidationBatchEnd(Tensor batch, int batchIndex) =>
+        Note($"validation batch {batchIndex} end");
 
     public override void OnTestStart() => Note("test start");
 
@@ -89,7 +91,8 @@ internal sealed class HookedModule : TrainingModule<Tensor>
 
     public override void OnPredictEpochEnd() => Note("prediction epoch end");
 
-    public override void OnPredictBatchStart(Tensor batch, int batchIndex) => Note($"prediction batch {batchIndex} start");
+    public override void OnPredictBatchStart(Tensor batch, int batchIndex) =>
+        Note($"prediction batch {batchIndex} start");
 
     public override void OnPredictBatchEnd(Tensor batch, int batchIndex) => Note($"prediction batch {batchIndex} end");
 
