@@ -10,47 +10,80 @@ var results = root.Combine("artifacts/test-results");
 var sharedGolden = root.Combine("../shared/golden").Collapse();
 
 // What follows the target on the command line and is not Cake's, for the program that the target runs.
-var passedOn = string.Join(' ', Environment.GetCommandLineArgs().SkipWhile(argument => argument != "--").Skip(1).Select(argument => $"\"{argument}\""));
+var passedOn = string.Join(
+    ' ',
+    Environment
+        .GetCommandLineArgs()
+        .SkipWhile(argument => argument != "--")
+        .Skip(1)
+        .Select(argument => $"\"{argument}\"")
+);
 
 int Start(string program, string arguments, Dictionary<string, string> environment = null) =>
-    StartProcess(program, new ProcessSettings { Arguments = arguments, WorkingDirectory = root, EnvironmentVariables = environment });
+    StartProcess(
+        program,
+        new ProcessSettings
+        {
+            Arguments = arguments,
+            WorkingDirectory = root,
+            EnvironmentVariables = environment,
+        }
+    );
 
 // The same for what has nothing to say unless it fails; then its output goes to standard error.
 int StartQuietly(string program, string arguments, Dictionary<string, string> environment = null)
 {
-    var settings = new ProcessSettings { Arguments = arguments, WorkingDirectory = root, EnvironmentVariables = environment, RedirectStandardOutput = true };
+    var settings = new ProcessSettings
+    {
+        Arguments = arguments,
+        WorkingDirectory = root,
+        EnvironmentVariables = environment,
+        RedirectStandardOutput = true,
+    };
     var code = StartProcess(program, settings, out var output);
-    if (code != 0) output.ToList().ForEach(Console.Error.WriteLine);
+    if (code != 0)
+        output.ToList().ForEach(Console.Error.WriteLine);
     return code;
 }
 
 // Throw where the program fails.
 void Run(string program, string arguments) => Check(Start(program, arguments), program, arguments);
 
-void RunQuietly(string program, string arguments) => Check(StartQuietly(program, arguments), program, arguments);
+void RunQuietly(string program, string arguments) =>
+    Check(StartQuietly(program, arguments), program, arguments);
 
 void Check(int code, string program, string arguments)
 {
-    if (code != 0) throw new CakeException($"{program} {arguments}\nended with exit code {code}");
+    if (code != 0)
+        throw new CakeException($"{program} {arguments}\nended with exit code {code}");
 }
 
-void Program(string project, string arguments) => Run("dotnet", $"run --project {project} -c {configuration} --no-build -- {arguments}");
+void Program(string project, string arguments) =>
+    Run("dotnet", $"run --project {project} -c {configuration} --no-build -- {arguments}");
 
-// ---------------------------------------------------------------------------------------------------------- building
+// --------------------------------------------------------------------------------------------------------- building
 
-Task("native").Does(() =>
-{
-    if (!FileExists(native.CombineWithFilePath("build.ninja")))
-        RunQuietly("cmake", $"-S . -B {native} -G Ninja -DCMAKE_BUILD_TYPE={configuration} --log-level=WARNING");
-    RunQuietly("cmake", $"--build {native} -- --quiet");
-});
+Task("native")
+    .Does(() =>
+    {
+        if (!FileExists(native.CombineWithFilePath("build.ninja")))
+            RunQuietly(
+                "cmake",
+                $"-S . -B {native} -G Ninja -DCMAKE_BUILD_TYPE={configuration} --log-level=WARNING"
+            );
+        RunQuietly("cmake", $"--build {native} -- --quiet");
+    });
 
-Task("managed").IsDependentOn("native").Does(() =>
-    RunQuietly("dotnet", $"build NBit.slnx -c {configuration} --nologo -v quiet"));
+Task("managed")
+    .IsDependentOn("native")
+    .Does(() => RunQuietly("dotnet", $"build NBit.slnx -c {configuration} --nologo -v quiet"));
 
 // What a program on this machine needs, without the tests.
-Task("tool").IsDependentOn("native").Does(() =>
-    RunQuietly("dotnet", $"build managed/NBit.Cli -c {configuration} --nologo -v quiet"));
+Task("tool")
+    .IsDependentOn("native")
+    .Does(() =>
+        RunQuietly("dotnet", $"build managed/NBit.Cli -c {configuration} --nologo -v quiet")
+    );
 
 // ----------------------------------------------------------------------------------------------------------- testing
 
@@ -64,17 +97,24 @@ void Count(string suite, int suitePassed, int suiteFailed, IEnumerable<string> s
     failed += suiteFailed;
     var reasons = suiteSkipped.ToList();
     reasons.ForEach(reason => skipped[reason] = skipped.GetValueOrDefault(reason) + 1);
-    Console.WriteLine($"{suite}: {suitePassed} passed, {suiteFailed} failed, {reasons.Count} skipped");
+    Console.WriteLine(
+        $"{suite}: {suitePassed} passed, {suiteFailed} failed, {reasons.Count} skipped"
+    );
 }
 
 void TestNative()
 {
     EnsureDirectoryExists(results);
     var report = results.CombineWithFilePath("native.xml");
-    StartQuietly("ctest", $"--test-dir {native} --output-on-failure --parallel 2 --output-junit {report}");
+    StartQuietly(
+        "ctest",
+        $"--test-dir {native} --output-on-failure --parallel 2 --output-junit {report}"
+    );
     var suite = XDocument.Load(report.FullPath).Root;
     int Number(string name) => int.Parse(suite.Attribute(name).Value);
-    var left = suite.Descendants("testcase").Where(test => test.Attribute("status").Value is "notrun" or "disabled")
+    var left = suite
+        .Descendants("testcase")
+        .Where(test => test.Attribute("status").Value is "notrun" or "disabled")
         .Select(test => test.Element("skipped")?.Attribute("message")?.Value ?? "not run");
     Count("native", Number("tests") - Number("failures") - left.Count(), Number("failures"), left);
 }
@@ -82,21 +122,54 @@ void TestNative()
 void TestManaged(string project, string suite, Dictionary<string, string> environment = null)
 {
     var report = results.CombineWithFilePath(Regex.Replace(suite, "[^A-Za-z0-9]+", "-") + ".trx");
-    var code = StartQuietly("dotnet", $"test tests/{project} -c {configuration} --no-build --nologo --logger \"trx;LogFileName={report}\" -v quiet", environment);
-    if (!FileExists(report)) throw new CakeException($"{suite} gave no report (exit code {code})");
-    var tests = XDocument.Load(report.FullPath).Descendants().Where(element => element.Name.LocalName == "UnitTestResult")
+    var code = StartQuietly(
+        "dotnet",
+        $"test tests/{project} -c {configuration} --no-build --nologo --logger \"trx;LogFileName={report}\" -v quiet",
+        environment
+    );
+    if (!FileExists(report))
+        throw new CakeException($"{suite} gave no report (exit code {code})");
+    var tests = XDocument
+        .Load(report.FullPath)
+        .Descendants()
+        .Where(element => element.Name.LocalName == "UnitTestResult")
         .ToLookup(test => test.Attribute("outcome").Value);
-    var left = tests["NotExecuted"].Select(test => test.Descendants().FirstOrDefault(element => element.Name.LocalName == "Message")?.Value ?? "no reason given");
-    var bad = tests.Where(group => group.Key is not ("Passed" or "NotExecuted")).Sum(group => group.Count());
-    Count(suite, tests["Passed"].Count(), code != 0 && bad == 0 ? 1 : bad, left);
+    string Message(XElement test) =>
+        test.Descendants().FirstOrDefault(element => element.Name.LocalName == "Message")?.Value
+        ?? "no reason given";
+    var bad = tests
+        .Where(group => group.Key is not ("Passed" or "NotExecuted"))
+        .SelectMany(group => group)
+        .ToList();
+    bad.ForEach(test =>
+        Console.WriteLine($"failed: {test.Attribute("testName").Value}\n{Message(test)}")
+    );
+    Count(
+        suite,
+        tests["Passed"].Count(),
+        code != 0 && bad.Count == 0 ? 1 : bad.Count,
+        tests["NotExecuted"].Select(Message)
+    );
     DeleteFile(report);
 }
 
 void TestGolden()
 {
-    TestManaged("NBit.GoldenTests", Environment.GetEnvironmentVariable("NBIT_GOLDEN_DIR") is { Length: > 0 } chosen ? $"golden in {chosen}" : "golden");
-    if (string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NBIT_GOLDEN_DIR")) && DirectoryExists(sharedGolden))
-        TestManaged("NBit.GoldenTests", "golden in ../shared/golden", new() { ["NBIT_GOLDEN_DIR"] = sharedGolden.FullPath });
+    TestManaged(
+        "NBit.GoldenTests",
+        Environment.GetEnvironmentVariable("NBIT_GOLDEN_DIR") is { Length: > 0 } chosen
+            ? $"golden in {chosen}"
+            : "golden"
+    );
+    if (
+        string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NBIT_GOLDEN_DIR"))
+        && DirectoryExists(sharedGolden)
+    )
+        TestManaged(
+            "NBit.GoldenTests",
+            "golden in ../shared/golden",
+            new() { ["NBIT_GOLDEN_DIR"] = sharedGolden.FullPath }
+        );
 }
 
 // The last line says it all; before it, why cases were left out.
@@ -105,67 +178,104 @@ void Conclude()
     foreach (var (reason, count) in skipped)
         Console.WriteLine($"skipped {count}: {Regex.Replace(reason, @"\s+", " ").Trim()}");
     Console.WriteLine($"{passed} passed, {failed} failed, {skipped.Values.Sum()} skipped");
-    if (failed > 0) throw new CakeException("tests failed");
+    if (failed > 0)
+        throw new CakeException("tests failed");
 }
 
-Task("test").IsDependentOn("managed").Does(() =>
-{
-    Program("bindings/generator", "--check");
-    Program("bench/NBit.Benchmarks", "--check");
-    TestNative();
-    TestManaged("NBit.Tests", "unit");
-    TestGolden();
-    TestManaged("NBit.EndToEndTests", "end to end");
-    Conclude();
-});
+Task("test")
+    .IsDependentOn("managed")
+    .Does(() =>
+    {
+        Program("bindings/generator", "--check");
+        Program("bench/NBit.Benchmarks", "--check");
+        TestNative();
+        TestManaged("NBit.Tests", "unit");
+        TestGolden();
+        TestManaged("NBit.EndToEndTests", "end to end");
+        Conclude();
+    });
 
-Task("golden").IsDependentOn("managed").Does(() =>
-{
-    TestGolden();
-    Conclude();
-});
+Task("golden")
+    .IsDependentOn("managed")
+    .Does(() =>
+    {
+        TestGolden();
+        Conclude();
+    });
 
 // Slow proofs: minutes to hours.
 Task("proof").IsDependentOn("native").Does(() => Run($"{native}/bin/nbit_cast_proof", ""));
 
-// -------------------------------------------------------------------------------------------------------- everything else
+// -------------------------------------------------------------------------------------------------- everything else
 
-Task("demo").IsDependentOn("tool").Does(() =>
-    Program("managed/NBit.Cli", $"demo digits --plot artifacts/demo/digits-loss.png {passedOn}"));
+Task("demo")
+    .IsDependentOn("tool")
+    .Does(() =>
+        Program("managed/NBit.Cli", $"demo digits --plot artifacts/demo/digits-loss.png {passedOn}")
+    );
 
-Task("bindings").Does(() =>
-    Run("dotnet", $"run --project bindings/generator -c {configuration} -v quiet"));
+Task("bindings")
+    .Does(() => Run("dotnet", $"run --project bindings/generator -c {configuration} -v quiet"));
 
-Task("pack").IsDependentOn("managed").Does(() =>
-{
-    foreach (var library in new[] { "libnbit.so", "libnbit_torch.so" })
-        if (!FileExists(native.Combine("lib").CombineWithFilePath(library)))
-            throw new CakeException($"{library} is missing in artifacts/native/lib: the package would be of no use");
-    foreach (var project in new[] { "bindings/NBit.Native", "managed/NBit", "managed/NBit.Cli" })
-        Run("dotnet", $"pack {project} -c {configuration} --no-build --nologo -v quiet -o artifacts/packages");
-});
+Task("pack")
+    .IsDependentOn("managed")
+    .Does(() =>
+    {
+        foreach (var library in new[] { "libnbit.so", "libnbit_torch.so" })
+            if (!FileExists(native.Combine("lib").CombineWithFilePath(library)))
+                throw new CakeException(
+                    $"{library} is missing in artifacts/native/lib: the package would be of no use"
+                );
+        foreach (
+            var project in new[] { "bindings/NBit.Native", "managed/NBit", "managed/NBit.Cli" }
+        )
+            Run(
+                "dotnet",
+                $"pack {project} -c {configuration} --no-build --nologo -v quiet -o artifacts/packages"
+            );
+    });
 
 // Brings the committed lists of the public API up to date; a reader of the change sees what was added.
-Task("api").Does(() =>
-{
-    foreach (var project in new[] { "bindings/NBit.Native", "managed/NBit" })
+Task("api")
+    .Does(() =>
     {
-        var list = root.Combine(project).CombineWithFilePath("PublicAPI.Unshipped.txt").FullPath;
-        System.IO.File.WriteAllText(list, "#nullable enable\n");
-        StartProcess("dotnet", new ProcessSettings { Arguments = $"build {project} --nologo -v quiet", WorkingDirectory = root, RedirectStandardOutput = true }, out var output);
-        var symbols = output.Select(line => Regex.Match(line, "RS0016: Symbol '(.*)' is not part")).Where(match => match.Success)
-            .Select(match => match.Groups[1].Value).Distinct().Order(StringComparer.Ordinal);
-        System.IO.File.AppendAllLines(list, symbols);
-    }
-});
+        foreach (var project in new[] { "bindings/NBit.Native", "managed/NBit" })
+        {
+            var list = root.Combine(project)
+                .CombineWithFilePath("PublicAPI.Unshipped.txt")
+                .FullPath;
+            System.IO.File.WriteAllText(list, "#nullable enable\n");
+            StartProcess(
+                "dotnet",
+                new ProcessSettings
+                {
+                    Arguments = $"build {project} --nologo -v quiet",
+                    WorkingDirectory = root,
+                    RedirectStandardOutput = true,
+                },
+                out var output
+            );
+            var symbols = output
+                .Select(line => Regex.Match(line, "RS0016: Symbol '(.*)' is not part"))
+                .Where(match => match.Success)
+                .Select(match => match.Groups[1].Value)
+                .Distinct()
+                .Order(StringComparer.Ordinal);
+            System.IO.File.AppendAllLines(list, symbols);
+        }
+    });
 
 // ./build.sh bench [--ratios | --check] [--filter NAME] [--rounds N] [--isa all]; see bench/README.md.
 Task("bench").IsDependentOn("managed").Does(() => Program("bench/NBit.Benchmarks", passedOn));
 
-Task("format").Does(() =>
-{
-    Run("clang-format", "-i " + string.Join(' ', GetFiles("native/**/*.h").Concat(GetFiles("native/**/*.cpp"))));
-    Run("dotnet", "csharpier format .");
-});
+Task("format")
+    .Does(() =>
+    {
+        Run(
+            "clang-format",
+            "-i " + string.Join(' ', GetFiles("native/**/*.h").Concat(GetFiles("native/**/*.cpp")))
+        );
+        Run("dotnet", "csharpier format .");
+    });
 
 RunTarget(target);

@@ -150,8 +150,12 @@ internal static class TrainingCheckpoint
                     .Select(entry => KeyValuePair.Create(entry.Key, entry.Callback.SaveState()))
                     .Where(entry => entry.Value is not null)
             ),
-            ["module"] = own,
         };
+        if (own.Count > 0)
+        {
+            state["module"] = own;
+        }
+
         if (trainer.Precision.StateDict() is { Count: > 0 } precision)
         {
             state[trainer.Precision.GetType().Name] = Numbers(precision);
