@@ -1,6 +1,6 @@
 // Throughput of nbit_values_cast for every pair of formats and every instruction set that this machine has, as a share
 // of the memory's limits, which are measured between the repetitions. Usage: nbit_cast_bench [filter] [rounds].
-#include "limits.h"
+#include "machine_limits.h"
 #include "nbit/nbit.h"
 
 #include <algorithm>

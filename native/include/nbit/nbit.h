@@ -171,7 +171,8 @@ NBIT_EXPORT int32_t nbit_memory_fail(int64_t allocation);
 ///
 /// One of the two types is float32, float16 or bfloat16; the other one of these or float8_e4m3fn or float8_e5m2. The
 /// product is rounded to float32 before it is rounded to the target. Float8 saturates at its largest finite
-/// value (448, 57344), infinities included; float16 overflows to infinity; NaN stays NaN.
+/// value (448, 57344), infinities included; float16 overflows to infinity; NaN stays NaN. Source and target need no
+/// alignment, and the result does not depend on the calling thread's floating-point mode.
 /// \param context Where to work.
 /// \param source_type One of nbit_data_type.
 /// \param source count elements.
