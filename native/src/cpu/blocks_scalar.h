@@ -1,0 +1,58 @@
+// What all block kernels need in portable C++.
+#pragma once
+#include "cpu/absmax.h"
+#include "cpu/conversions_scalar.h"
+
+namespace nbit::scalar
+{
+namespace
+{
+
+constexpr int64_t tile_size = 32;
+struct Tile {
+    float v[tile_size]; // consecutive elements
+};
+
+template <class T> inline Tile load_tile(const T* x)
+{
+    Tile tile;
+    for (int64_t i = 0; i < tile_size; ++i)
+        tile.v[i] = widen(load_element<T>(x, i));
+    return tile;
+}
+
+inline Tile scaled(const Tile& x, float factor)
+{
+    Tile products;
+    for (int64_t i = 0; i < tile_size; ++i)
+        products.v[i] = x.v[i] * factor;
+    return products;
+}
+
+template <class T> inline void store_tile(T* y, const Tile& tile, bool /*stream*/)
+{
+    for (int64_t i = 0; i < tile_size; ++i)
+        store_element(y, i, narrow<T>(tile.v[i]));
+}
+
+struct BlocksSet {
+    static constexpr int64_t vector_bytes = 1, tile_size = scalar::tile_size;
+    using Vector = float;
+    static float broadcast(float number) { return number; }
+    template <class T> static float absmax_of(const T* x, int64_t count)
+    {
+        // Signed comparisons: the baseline's vectors have no others
+        using Bits = std::make_signed_t<decltype(magnitude_bits(T{}))>;
+        Bits largest = 0;
+        for (int64_t i = 0; i < count; ++i) {
+            const auto bits = static_cast<Bits>(magnitude_bits(load_element<T>(x, i)));
+            largest = bits > largest ? bits : largest;
+        }
+        return absmax_from_bits<T>(static_cast<uint32_t>(largest));
+    }
+    static void prefetch(const void*) {}
+    static void finish_stream() {}
+};
+
+} // namespace
+} // namespace nbit::scalar
