@@ -111,6 +111,7 @@ void Conclude()
 Task("test").IsDependentOn("managed").Does(() =>
 {
     Program("bindings/generator", "--check");
+    Program("bench/NBit.Benchmarks", "--check");
     TestNative();
     TestManaged("NBit.Tests", "unit");
     TestGolden();
@@ -157,6 +158,9 @@ Task("api").Does(() =>
         System.IO.File.AppendAllLines(list, symbols);
     }
 });
+
+// ./build.sh bench [--ratios | --check] [--filter NAME] [--rounds N] [--isa all]; see bench/README.md.
+Task("bench").IsDependentOn("managed").Does(() => Program("bench/NBit.Benchmarks", passedOn));
 
 Task("format").Does(() =>
     Run("clang-format", "-i " + string.Join(' ', GetFiles("native/**/*.h").Concat(GetFiles("native/**/*.cpp")))));

@@ -77,9 +77,7 @@ public sealed class GradScaler : IDisposable
     public double GrowthFactor
     {
         get => _growthFactor;
-        set => _growthFactor = !Enabled || value > 1
-            ? value
-            : throw new ArgumentOutOfRangeException(nameof(value), value, "The growth factor must be > 1.0.");
+        set => _growthFactor = Enabled ? CheckedGrowthFactor(value) : value;
     }
 
     /// <summary>What the scale is multiplied by after an overflow.</summary>
@@ -87,9 +85,7 @@ public sealed class GradScaler : IDisposable
     public double BackoffFactor
     {
         get => _backoffFactor;
-        set => _backoffFactor = !Enabled || value < 1
-            ? value
-            : throw new ArgumentOutOfRangeException(nameof(value), value, "The backoff factor must be < 1.0.");
+        set => _backoffFactor = Enabled ? CheckedBackoffFactor(value) : value;
     }
 
     /// <summary>Steps without overflow before the scale grows.</summary>
@@ -97,9 +93,7 @@ public sealed class GradScaler : IDisposable
     public int GrowthInterval
     {
         get => _growthInterval;
-        set => _growthInterval = !Enabled || value >= 1
-            ? value
-            : throw new ArgumentOutOfRangeException(nameof(value), value, "The growth interval must be >= 1.");
+        set => _growthInterval = Enabled ? CheckedGrowthInterval(value) : value;
     }
 
     /// <summary>The current scale; 1 when not enabled. On CUDA this waits for the device.</summary>
@@ -279,7 +273,7 @@ public sealed class GradScaler : IDisposable
             ["_growth_tracker"] = GrowthTracker,
         };
 
-    /// <summary>Restores a state; does nothing when not enabled.</summary>
+    /// <summary>Restores a state; does nothing when not enabled. Where it throws, nothing was changed.</summary>
     /// <param name="state">What <see cref="StateDict" /> gave.</param>
     /// <exception cref="InvalidOperationException">The state is empty.</exception>
     /// <exception cref="KeyNotFoundException">The state lacks an entry.</exception>
@@ -298,11 +292,11 @@ public sealed class GradScaler : IDisposable
                 "The source state dict is empty, possibly because it was saved from a disabled instance of GradScaler.");
         }
 
-        double scale = Entry(state, "scale"), growth = Entry(state, "growth_factor"), backoff = Entry(state, "backoff_factor");
-        int interval = (int)Entry(state, "growth_interval"), tracker = (int)Entry(state, "_growth_tracker");
-        GrowthFactor = growth;
-        BackoffFactor = backoff;
-        GrowthInterval = interval;
+        double scale = Entry(state, "scale"), growth = CheckedGrowthFactor(Entry(state, "growth_factor"));
+        double backoff = CheckedBackoffFactor(Entry(state, "backoff_factor"));
+        int interval = CheckedGrowthInterval((int)Entry(state, "growth_interval")),
+            tracker = (int)Entry(state, "_growth_tracker");
+        (_growthFactor, _backoffFactor, _growthInterval) = (growth, backoff, interval);
         _initialScale = scale;
         _initialGrowthTracker = tracker;
         _scale?.fill_(scale);
@@ -321,6 +315,18 @@ public sealed class GradScaler : IDisposable
     /// <summary>For each device that the optimizer has gradients on, 1 where one was infinite or NaN, else 0; for tests.</summary>
     internal IReadOnlyDictionary<string, float> FoundInf(optim.Optimizer optimizer) =>
         StateOf(optimizer).FoundInf.ToDictionary(found => found.Key, found => found.Value.item<float>(), StringComparer.Ordinal);
+
+    private static double CheckedGrowthFactor(double value) => value > 1
+        ? value
+        : throw new ArgumentOutOfRangeException(nameof(value), value, "The growth factor must be > 1.0.");
+
+    private static double CheckedBackoffFactor(double value) => value < 1
+        ? value
+        : throw new ArgumentOutOfRangeException(nameof(value), value, "The backoff factor must be < 1.0.");
+
+    private static int CheckedGrowthInterval(int value) => value >= 1
+        ? value
+        : throw new ArgumentOutOfRangeException(nameof(value), value, "The growth interval must be >= 1.");
 
     private static double Entry(IReadOnlyDictionary<string, double> state, string key) =>
         state.TryGetValue(key, out var value) ? value : throw new KeyNotFoundException(

@@ -42,7 +42,7 @@ internal static unsafe class TensorCasts
         using var grad = no_grad();
         using var scope = NewDisposeScope();
         var replacements = new List<(Tensor Target, Tensor Data)>();
-        foreach (var tensor in model.parameters().Cast<Tensor>().Concat(model.buffers()))
+        foreach (var tensor in ModuleTensors.Of(model))
         {
             Add(tensor);
             if (tensor.grad is { } gradient)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace NBit.Training;
@@ -8,7 +9,12 @@ internal static class CheckpointNumbers
 {
     public static JsonNode Write(double value) => double.IsFinite(value) ? JsonValue.Create(value) : JsonValue.Create(value.ToString(CultureInfo.InvariantCulture));
 
-    public static double Read(JsonNode node) => node.GetValueKind() == System.Text.Json.JsonValueKind.String
-        ? double.Parse(node.GetValue<string>(), CultureInfo.InvariantCulture)
-        : node.GetValue<double>();
+    /// <exception cref="FormatException">It is no number.</exception>
+    public static double Read(JsonNode? node) => node switch
+    {
+        null => throw new FormatException("a number is missing"),
+        _ when node.GetValueKind() == JsonValueKind.String =>
+            double.Parse(node.GetValue<string>(), CultureInfo.InvariantCulture),
+        _ => node.GetValue<double>(),
+    };
 }

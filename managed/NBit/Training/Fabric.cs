@@ -51,6 +51,7 @@ public sealed class Fabric : IDisposable
     /// <typeparam name="TResult">The result of its forward.</typeparam>
     /// <param name="model">The model.</param>
     /// <returns>The model whose forward casts its arguments and results; it has the same parameters.</returns>
+    /// <exception cref="ArgumentException">It was set up already.</exception>
     public FabricModule<T, TResult> Setup<T, TResult>(nn.Module<T, TResult> model)
     {
         Prepare(model);
@@ -63,6 +64,7 @@ public sealed class Fabric : IDisposable
     /// <typeparam name="TResult">The result of its forward.</typeparam>
     /// <param name="model">The model.</param>
     /// <returns>The model whose forward casts its arguments and results; it has the same parameters.</returns>
+    /// <exception cref="ArgumentException">It was set up already.</exception>
     public FabricModule<T1, T2, TResult> Setup<T1, T2, TResult>(nn.Module<T1, T2, TResult> model)
     {
         Prepare(model);
@@ -75,9 +77,11 @@ public sealed class Fabric : IDisposable
     /// <param name="model">The model.</param>
     /// <param name="optimizer">An optimizer of the model's parameters; they stay the same objects.</param>
     /// <returns>Both, wrapped.</returns>
+    /// <exception cref="ArgumentException">One was set up already; nothing was changed.</exception>
     /// <exception cref="NotSupportedException">The precision cannot train with this optimizer; nothing was changed.</exception>
     public (FabricModule<T, TResult> Module, FabricOptimizer Optimizer) Setup<T, TResult>(nn.Module<T, TResult> model, optim.Optimizer optimizer)
     {
+        CheckNew(model);
         var wrapped = Setup(optimizer); // refuses before the model is changed
         var net = Setup(model);
         OptimizerStates.Refresh(optimizer);
@@ -87,10 +91,17 @@ public sealed class Fabric : IDisposable
     /// <summary>Wraps an optimizer so that its step follows the precision.</summary>
     /// <param name="optimizer">The optimizer, made after its parameters were set up; to set up both, give them together.</param>
     /// <returns>The optimizer to call.</returns>
+    /// <exception cref="ArgumentException">It was set up already.</exception>
     /// <exception cref="NotSupportedException">The precision cannot train with this optimizer.</exception>
     public FabricOptimizer Setup(optim.Optimizer optimizer)
     {
         ArgumentNullException.ThrowIfNull(optimizer);
+        if (optimizer is FabricOptimizer)
+        {
+            throw new ArgumentException(
+                "the optimizer was set up already: pass the optimizer itself, once", nameof(optimizer));
+        }
+
         Precision.CheckOptimizer(optimizer, clipsGradients: false);
         return new FabricOptimizer(this, optimizer);
     }
@@ -158,6 +169,7 @@ public sealed class Fabric : IDisposable
         }
 
         var inner = optimizer is FabricOptimizer wrapper ? wrapper.Optimizer : optimizer ?? throw new ArgumentNullException(nameof(optimizer));
+        using var scope = NewDisposeScope(); // LBFGS makes its list of parameters anew
         Precision.UnscaleGradients(inner);
         if (maxNorm is { } norm)
         {
@@ -182,42 +194,63 @@ public sealed class Fabric : IDisposable
     }
 
     /// <summary>Runs a forward in this precision: arguments cast, results cast back and guarded.</summary>
-    internal TResult Forward<TArguments, TResult>(TArguments arguments, Func<TArguments, TResult> forward)
+    /// <param name="arguments">The arguments.</param>
+    /// <param name="forward">The forward.</param>
+    /// <param name="own">The model's own tensors, which it may return.</param>
+    internal TResult Forward<TArguments, TResult>(
+        TArguments arguments, Func<TArguments, TResult> forward, HashSet<Tensor> own)
     {
         var cast = Precision.ConvertInput(arguments);
-        TResult output, result;
-        using (Precision.ForwardContext())
+        TResult? output = default;
+        List<Tensor> kept = [];
+        try
         {
-            output = forward(cast);
-        }
+            using (Precision.ForwardContext())
+            {
+                output = forward(cast);
+            }
 
-        result = Precision.ConvertOutput(output);
-        var kept = TensorTree.Tensors(result);
-        Release(TensorTree.Tensors(cast), TensorTree.Tensors(arguments), kept);
-        Release(TensorTree.Tensors(output), TensorTree.Tensors(arguments), kept);
+            var result = Precision.ConvertOutput(output);
+            kept = TensorTree.Tensors(result);
+            Guard(kept);
+            return result;
+        }
+        finally
+        {
+            // The casts that were made on the way; autograd keeps what it needs of them.
+            var keep = new HashSet<Tensor>(
+                TensorTree.Tensors(arguments).Concat(kept), ReferenceEqualityComparer.Instance);
+            foreach (var tensor in TensorTree.Tensors((cast, output))
+                .Where(tensor => !keep.Contains(tensor) && !own.Contains(tensor)))
+            {
+                tensor.Dispose();
+            }
+        }
+    }
+
+    private static void CheckNew(nn.Module model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        if (model is IFabricModule)
+        {
+            throw new ArgumentException("the model was set up already: pass the model itself, once", nameof(model));
+        }
+    }
+
+    private void Guard(List<Tensor> outputs)
+    {
         if (_guard is not null)
         {
-            foreach (var tensor in kept.Where(tensor => tensor.requires_grad))
+            foreach (var tensor in outputs.Where(tensor => tensor.requires_grad))
             {
                 _guard.Attach(tensor);
             }
-        }
-
-        return result;
-    }
-
-    // Disposes the casts that were made on the way; autograd keeps what it needs of them.
-    private static void Release(List<Tensor> tensors, List<Tensor> given, List<Tensor> kept)
-    {
-        foreach (var tensor in tensors.Except(given, ReferenceEqualityComparer.Instance).Except(kept, ReferenceEqualityComparer.Instance))
-        {
-            ((Tensor)tensor!).Dispose();
         }
     }
 
     private void Prepare(nn.Module model)
     {
-        ArgumentNullException.ThrowIfNull(model);
+        CheckNew(model);
         Precision.ConvertModule(model);
         TensorCasts.MoveModule(model, Device);
     }

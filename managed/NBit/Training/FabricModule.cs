@@ -1,3 +1,4 @@
+using NBit.Tensors;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -6,15 +7,17 @@ namespace NBit.Training;
 /// <summary>A model that <see cref="Fabric" /> set up: its forward casts arguments and results; everything else is the model's.</summary>
 /// <typeparam name="T">The argument of its forward.</typeparam>
 /// <typeparam name="TResult">The result of its forward.</typeparam>
-public sealed class FabricModule<T, TResult> : nn.Module<T, TResult>
+public sealed class FabricModule<T, TResult> : nn.Module<T, TResult>, IFabricModule
 {
     private readonly Fabric _fabric;
+    private readonly HashSet<Tensor> _own;
 
     internal FabricModule(Fabric fabric, nn.Module<T, TResult> model)
         : base(model.GetName())
     {
         _fabric = fabric;
         Module = model;
+        _own = ModuleTensors.Of(model);
     }
 
     /// <summary>The model itself.</summary>
@@ -24,7 +27,7 @@ public sealed class FabricModule<T, TResult> : nn.Module<T, TResult>
     public override bool training => Module.training;
 
     /// <inheritdoc />
-    public override TResult forward(T input) => _fabric.Forward(input, Module.forward);
+    public override TResult forward(T input) => _fabric.Forward(input, Module.forward, _own);
 
     /// <inheritdoc />
     public override void train(bool train = true) => Module.train(train);
@@ -51,15 +54,17 @@ public sealed class FabricModule<T, TResult> : nn.Module<T, TResult>
 /// <typeparam name="T1">The first argument of its forward.</typeparam>
 /// <typeparam name="T2">The second argument of its forward.</typeparam>
 /// <typeparam name="TResult">The result of its forward.</typeparam>
-public sealed class FabricModule<T1, T2, TResult> : nn.Module<T1, T2, TResult>
+public sealed class FabricModule<T1, T2, TResult> : nn.Module<T1, T2, TResult>, IFabricModule
 {
     private readonly Fabric _fabric;
+    private readonly HashSet<Tensor> _own;
 
     internal FabricModule(Fabric fabric, nn.Module<T1, T2, TResult> model)
         : base(model.GetName())
     {
         _fabric = fabric;
         Module = model;
+        _own = ModuleTensors.Of(model);
     }
 
     /// <summary>The model itself.</summary>
@@ -70,7 +75,7 @@ public sealed class FabricModule<T1, T2, TResult> : nn.Module<T1, T2, TResult>
 
     /// <inheritdoc />
     public override TResult forward(T1 input1, T2 input2) =>
-        _fabric.Forward((input1, input2), arguments => Module.forward(arguments.input1, arguments.input2));
+        _fabric.Forward((input1, input2), arguments => Module.forward(arguments.input1, arguments.input2), _own);
 
     /// <inheritdoc />
     public override void train(bool train = true) => Module.train(train);

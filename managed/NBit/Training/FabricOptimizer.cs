@@ -25,11 +25,27 @@ public sealed class FabricOptimizer : optim.Optimizer
     public override Tensor? step(Func<Tensor>? closure = null) => _fabric.Precision.OptimizerStep(Optimizer, closure);
 
     /// <inheritdoc />
-    public override void zero_grad() => Optimizer.zero_grad();
+    public override void zero_grad()
+    {
+        using var scope = NewDisposeScope(); // TorchSharp's leaves a tensor for each parameter
+        Optimizer.zero_grad();
+    }
 
     /// <inheritdoc />
     public override IEnumerable<Parameter> parameters() => Optimizer.parameters();
 
     /// <inheritdoc />
     public override void add_param_group(ParamGroup param_group) => Optimizer.add_param_group(param_group);
+
+    /// <summary>Releases the optimizer itself too.</summary>
+    /// <param name="disposing">Whether it was called by Dispose.</param>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            Optimizer.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
 }

@@ -2,6 +2,7 @@ using NBit.Logging;
 using NBit.Tensors;
 using NBit.Training.Data;
 using static TorchSharp.torch;
+using static TorchSharp.torch.optim.lr_scheduler.impl;
 
 namespace NBit.Training;
 
@@ -14,18 +15,34 @@ internal sealed class FitLoop<TBatch>(
     Interruption interruption)
 {
     private readonly BatchSource<TBatch> _source = new(trainBatches, "training", trainer.LimitTrainBatches);
-    private readonly EvaluationLoop<TBatch>? _validation = validationBatches is null ? null : new EvaluationLoop<TBatch>(trainer, module, validationBatches);
+    private readonly EvaluationLoop<TBatch>? _validation = validationBatches is null || trainer.LimitValBatches == 0
+        ? null
+        : new EvaluationLoop<TBatch>(trainer, module, validationBatches);
     private int _accumulated; // batches whose gradients wait for a step
+    private bool _warnedOfLoss;
 
     private bool IsDone =>
-        trainer.ShouldStop || trainer.Progress.Epoch >= trainer.MaxEpochs || trainer.Progress.GlobalStep >= trainer.MaxSteps;
+        trainer.ShouldStop || trainer.LimitTrainBatches == 0 || trainer.Progress.Epoch >= trainer.MaxEpochs
+            || trainer.Progress.GlobalStep >= trainer.MaxSteps;
 
     private optim.Optimizer Optimizer => trainer.Optimizers[0].Optimizer;
 
     public void Run(string? resumeFrom)
     {
         using var anomaly = trainer.DetectAnomalies ? autograd.detect_anomaly(check_nan: true) : null;
-        SetUp(resumeFrom);
+        try
+        {
+            SetUp(resumeFrom);
+            Fit();
+        }
+        finally
+        {
+            trainer.Optimizers.ToList().ForEach(configuration => configuration.Optimizer.Dispose());
+        }
+    }
+
+    private void Fit()
+    {
         try
         {
             module.OnFitStart();
@@ -43,7 +60,6 @@ internal sealed class FitLoop<TBatch>(
         finally
         {
             trainer.Notify(callback => callback.OnFitEnd(trainer));
-            trainer.Optimizers.ToList().ForEach(configuration => configuration.Optimizer.Dispose());
         }
     }
 
@@ -58,12 +74,21 @@ internal sealed class FitLoop<TBatch>(
 
         trainer.Prepare(module, checkpoint: null);
         trainer.BatchesPerEpoch = _source.Count;
+        trainer.Validates = _validation is not null;
         trainer.Optimizers = module.ConfigureOptimizers();
         if (module.AutomaticOptimization && trainer.Optimizers.Count != 1)
         {
             throw new InvalidOperationException(
                 $"{module.GetType().Name}.ConfigureOptimizers gave {trainer.Optimizers.Count} optimizers; automatic optimization has one. Give one, or "
                 + "override AutomaticOptimization to return false and step them in TrainingStep.");
+        }
+
+        if (module.AutomaticOptimization
+            && trainer.Optimizers[0].Scheduler is { Monitor: null, Scheduler: ReduceLROnPlateau })
+        {
+            throw new InvalidOperationException(
+                $"{module.GetType().Name}.ConfigureOptimizers gave a {nameof(ReduceLROnPlateau)} scheduler without a "
+                    + "Monitor: name the logged metric that it follows");
         }
 
         foreach (var configuration in trainer.Optimizers)
@@ -86,15 +111,16 @@ internal sealed class FitLoop<TBatch>(
             module.OnTrainEpochStart();
         }
 
+        var isWhole = true;
         foreach (var (batch, index) in _source.Read(progress.Epoch, progress.Batch))
         {
             var stepped = RunBatch(batch, index);
-            progress.Batch = index + 1;
             ValidateWhen(trainer.ValCheckInterval is { } interval && progress.Batch % interval == 0);
             trainer.Notify(callback => callback.OnTrainBatchEnd(trainer, stepped));
             StopWhenInterrupted(stepped);
             if (IsDone)
             {
+                isWhole = progress.Batch == _source.Count;
                 break;
             }
         }
@@ -102,11 +128,22 @@ internal sealed class FitLoop<TBatch>(
         StepWhatIsLeft();
         ValidateWhen(trainer.ValCheckInterval is null);
         module.OnTrainEpochEnd();
-        var means = trainer.Metrics.EndEpoch();
-        StepSchedulers(SchedulerInterval.Epoch, progress.Epoch + 1);
-        (progress.Epoch, progress.Batch) = (progress.Epoch + 1, 0);
-        trainer.Notify(callback => callback.OnTrainEpochEnd(trainer, means));
+        EndEpoch(isWhole);
         StopWhenInterrupted(stepped: true);
+    }
+
+    private void EndEpoch(bool isWhole)
+    {
+        var progress = trainer.Progress;
+        var means = trainer.Metrics.EndEpoch(isWhole);
+        if (isWhole)
+        {
+            StepSchedulers(SchedulerInterval.Epoch, progress.Epoch + 1);
+            (progress.Epoch, progress.Batch) = (progress.Epoch + 1, 0);
+        }
+
+        progress.IsBrokenOff = !isWhole;
+        trainer.Notify(callback => callback.OnTrainEpochEnd(trainer, means));
     }
 
     // Returns whether the optimizer stepped.
@@ -119,9 +156,10 @@ internal sealed class FitLoop<TBatch>(
         var stepped = module.AutomaticOptimization ? RunAutomatic(batch, index) : RunManual(batch, index);
         if (stepped)
         {
-            StepSchedulers(SchedulerInterval.Step, index + 1);
+            StepSchedulers(SchedulerInterval.Step, trainer.Progress.GlobalStep);
         }
 
+        trainer.Progress.Batch = index + 1;
         module.OnTrainBatchEnd(batch, index);
         return stepped;
     }
@@ -206,7 +244,11 @@ internal sealed class FitLoop<TBatch>(
             throw new NonFiniteLossException($"{message} Look at the batch and at the learning rate; in 16-true, at the optimizer's epsilon.");
         }
 
-        Log.WarningOnce($"{message} Further ones are not reported; pass detectAnomalies: true to stop at the first.");
+        if (!_warnedOfLoss)
+        {
+            _warnedOfLoss = true;
+            Log.Warning($"{message} Further ones are not reported; pass detectAnomalies: true to stop at the first.");
+        }
     }
 
     // A source of unknown length can end inside an accumulation: the gradients that are there still count.
@@ -221,10 +263,11 @@ internal sealed class FitLoop<TBatch>(
         using var scope = NewDisposeScope();
         module.OptimizerStep(trainer.Progress.Epoch, trainer.Progress.Batch - 1, Optimizer, () => tensor(0f));
         trainer.Progress.GlobalStep++;
-        StepSchedulers(SchedulerInterval.Step, trainer.Progress.Batch);
+        StepSchedulers(SchedulerInterval.Step, trainer.Progress.GlobalStep);
+        trainer.Notify(callback => callback.OnTrainBatchEnd(trainer, steppedOptimizer: true));
     }
 
-    private void StepSchedulers(SchedulerInterval interval, int count)
+    private void StepSchedulers(SchedulerInterval interval, long count)
     {
         if (!module.AutomaticOptimization)
         {

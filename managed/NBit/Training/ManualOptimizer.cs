@@ -6,6 +6,8 @@ namespace NBit.Training;
 /// <summary>An optimizer in manual optimization: its step follows the precision, calls the hook and is counted.</summary>
 internal sealed class ManualOptimizer(Trainer trainer, optim.Optimizer optimizer) : optim.Optimizer(0)
 {
+    public optim.Optimizer Optimizer => optimizer;
+
     public override IEnumerable<optim.ILearningRateController> ParamGroups => optimizer.ParamGroups;
 
     public override Tensor? step(Func<Tensor>? closure = null)

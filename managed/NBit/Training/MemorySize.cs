@@ -1,4 +1,5 @@
 using System.Reflection;
+using NBit.Tensors;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -13,16 +14,27 @@ public static class MemorySize
     public static long ModuleBytes(nn.Module model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        return model.parameters().Cast<Tensor>().Concat(model.buffers()).Sum(Bytes);
+        return ModuleTensors.Of(model).Sum(Bytes);
     }
 
     /// <summary>The bytes of the tensors in an optimizer's state; 0 for LBFGS, whose state is in native code.</summary>
     /// <param name="optimizer">The optimizer.</param>
     /// <returns>Bytes.</returns>
-    public static long OptimizerBytes(optim.Optimizer optimizer) =>
-        optimizer is not OptimizerHelper helper ? 0 : helper.state_dict().State.Sum(state => state.GetType()
+    public static long OptimizerBytes(optim.Optimizer optimizer)
+    {
+        ArgumentNullException.ThrowIfNull(optimizer);
+        return Unwrap(optimizer) is not OptimizerHelper helper ? 0
+            : helper.state_dict().State.Sum(state => state.GetType()
             .GetFields(BindingFlags.Instance | BindingFlags.Public)
             .Select(field => field.GetValue(state)).OfType<Tensor>().Sum(Bytes));
+    }
+
+    private static optim.Optimizer Unwrap(optim.Optimizer optimizer) => optimizer switch
+    {
+        FabricOptimizer fabric => fabric.Optimizer,
+        ManualOptimizer manual => manual.Optimizer,
+        _ => optimizer,
+    };
 
     private static long Bytes(Tensor tensor) => tensor.numel() * tensor.element_size();
 }

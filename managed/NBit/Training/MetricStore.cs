@@ -3,10 +3,11 @@ namespace NBit.Training;
 /// <summary>What modules log: the latest value of each metric, and means over the epoch that is running.</summary>
 internal sealed class MetricStore
 {
+    private const string StepSuffix = "_step", EpochSuffix = "_epoch";
     private readonly Dictionary<string, double> _latest = new(StringComparer.Ordinal);
     private readonly Dictionary<string, double> _step = new(StringComparer.Ordinal);
     private readonly SortedSet<string> _progressBar = new(StringComparer.Ordinal);
-    private Dictionary<string, Mean> _epoch = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Mean> _epoch = new(StringComparer.Ordinal);
 
     /// <summary>Where the trainer is: decides what a metric counts for unless its caller does.</summary>
     public Stage Stage { get; set; }
@@ -29,15 +30,19 @@ internal sealed class MetricStore
         var epoch = onEpoch ?? Stage != Stage.Training;
         if (step)
         {
-            _step[epoch ? $"{name}_step" : name] = value;
-            _latest[epoch ? $"{name}_step" : name] = value;
+            var key = epoch ? name + StepSuffix : name;
+            _latest[key] = value;
+            if (Stage == Stage.Training)
+            {
+                _step[key] = value;
+            }
         }
 
         if (epoch)
         {
-            var key = step ? $"{name}_epoch" : name;
-            var mean = _epoch.GetValueOrDefault(Key(key));
-            _epoch[Key(key)] = new Mean(mean.Sum + (value * batchSize), mean.Weight + batchSize);
+            var key = Key(step ? name + EpochSuffix : name);
+            var mean = _epoch.GetValueOrDefault(key);
+            _epoch[key] = new Mean(mean.Sum + (value * batchSize), mean.Weight + batchSize);
         }
 
         _latest[name] = value;
@@ -47,12 +52,22 @@ internal sealed class MetricStore
         }
     }
 
+    /// <summary>Forgets everything: another run begins.</summary>
+    public void Clear()
+    {
+        _latest.Clear();
+        _step.Clear();
+        _progressBar.Clear();
+        _epoch.Clear();
+    }
+
     /// <summary>Forgets the values of the last step.</summary>
     public void BeginStep() => _step.Clear();
 
-    /// <summary>Ends the epoch of the current stage.</summary>
+    /// <summary>Takes the means of the current stage.</summary>
+    /// <param name="isWhole">Whether the epoch is over, so that the next value begins another mean.</param>
     /// <returns>The means, by name.</returns>
-    public IReadOnlyDictionary<string, double> EndEpoch()
+    public IReadOnlyDictionary<string, double> EndEpoch(bool isWhole = true)
     {
         var prefix = Key("");
         var means = _epoch.Where(entry => entry.Key.StartsWith(prefix, StringComparison.Ordinal))
@@ -60,16 +75,46 @@ internal sealed class MetricStore
         foreach (var (name, value) in means)
         {
             _latest[name] = value;
-            _epoch.Remove(Key(name));
+            if (WithoutSuffix(name) is { } plain)
+            {
+                _latest[plain] = value;
+            }
+
+            if (isWhole)
+            {
+                _epoch.Remove(Key(name));
+            }
         }
 
         return means;
     }
 
-    /// <summary>The means that are being taken, for a checkpoint in the middle of an epoch.</summary>
-    public Dictionary<string, Mean> SaveMeans() => new(_epoch, StringComparer.Ordinal);
+    /// <summary>
+    /// The latest values and the means that are being taken, for a checkpoint in the middle of an epoch.
+    /// </summary>
+    public (Dictionary<string, double> Latest, Dictionary<string, Mean> Means) Save() =>
+        (new(_latest, StringComparer.Ordinal), new(_epoch, StringComparer.Ordinal));
 
-    public void LoadMeans(Dictionary<string, Mean> means) => _epoch = new Dictionary<string, Mean>(means, StringComparer.Ordinal);
+    public void Load(Dictionary<string, double> latest, Dictionary<string, Mean> means)
+    {
+        Clear();
+        foreach (var (name, value) in latest)
+        {
+            _latest[name] = value;
+        }
+
+        foreach (var (name, mean) in means)
+        {
+            _epoch[name] = mean;
+        }
+    }
+
+    // A metric that counts by step and by epoch has three names; the plain one means the mean once there is one.
+    private string? WithoutSuffix(string name) =>
+        name.EndsWith(EpochSuffix, StringComparison.Ordinal) && name[..^EpochSuffix.Length] is var plain
+            && _latest.ContainsKey(plain + StepSuffix)
+            ? plain
+            : null;
 
     // Validation inside a training epoch takes its means beside those of the epoch.
     private string Key(string name) => $"{Stage}/{name}";

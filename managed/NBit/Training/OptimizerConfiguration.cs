@@ -17,8 +17,17 @@ public enum SchedulerInterval
 /// <param name="Interval">Whether it steps by epochs or by optimizer steps.</param>
 /// <param name="Frequency">Every how many of them.</param>
 /// <param name="Monitor">The logged metric that is given to a scheduler which needs one (ReduceLROnPlateau).</param>
+/// <exception cref="ArgumentOutOfRangeException">The frequency is below 1.</exception>
 public sealed record SchedulerConfiguration(
-    optim.lr_scheduler.LRScheduler Scheduler, SchedulerInterval Interval = SchedulerInterval.Epoch, int Frequency = 1, string? Monitor = null);
+    optim.lr_scheduler.LRScheduler Scheduler,
+    SchedulerInterval Interval = SchedulerInterval.Epoch,
+    int Frequency = 1,
+    string? Monitor = null)
+{
+    /// <summary>Every how many epochs or optimizer steps the scheduler steps.</summary>
+    public int Frequency { get; init; } = Frequency >= 1 ? Frequency : throw new ArgumentOutOfRangeException(
+        nameof(Frequency), Frequency, "the frequency of a learning-rate scheduler is 1 or more epochs or steps");
+}
 
 /// <summary>What <see cref="TrainingModule.ConfigureOptimizers" /> gives: an optimizer, perhaps with a scheduler. Converts from an optimizer.</summary>
 /// <param name="Optimizer">The optimizer.</param>

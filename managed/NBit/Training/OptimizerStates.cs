@@ -25,8 +25,7 @@ internal static class OptimizerStates
         {
             foreach (var state in indices.Select(index => dictionary.State[index]))
             {
-                // Each of TorchSharp's states has a count of steps, but for SGD's, which is empty until the first one.
-                if (state.GetType().GetField("step")?.GetValue(state) is 0L)
+                if (!HasStepped(state))
                 {
                     state.Initialize(options);
                 }
@@ -54,7 +53,7 @@ internal static class OptimizerStates
     /// <exception cref="CheckpointMismatchException">The checkpoint holds the state of another optimizer, or none.</exception>
     public static void Check(optim.Optimizer optimizer, SafetensorsReader reader, string entry, string path)
     {
-        if (optimizer is not OptimizerHelper)
+        if (optimizer is not OptimizerHelper helper)
         {
             return;
         }
@@ -65,27 +64,123 @@ internal static class OptimizerStates
         }
 
         using var saved = Open(reader, entry);
-        using var mine = new MemoryStream(Save(optimizer).bytes.ToArray());
-        using BinaryReader savedReader = new(saved), mineReader = new(mine);
-        string there = Kind(savedReader), here = Kind(mineReader);
+        using var binary = new BinaryReader(saved);
+        var mine = helper.state_dict();
+        string there = Kind(binary), here = Describe(helper.GetType().Name, mine.Options.Count, mine.State.Count);
         if (there != here)
         {
             throw new CheckpointMismatchException($"{path} holds the state of {there}, the module configures {here}. Configure the same optimizer, of the same parameters.");
         }
     }
 
-    public static void Load(optim.Optimizer optimizer, SafetensorsReader reader, string entry)
+    /// <summary>Loads a state, cast to the dtypes of the parameters.</summary>
+    /// <param name="optimizer">A fresh optimizer; of no use any more where this throws.</param>
+    /// <param name="reader">The checkpoint.</param>
+    /// <param name="entry">The name of the state in it.</param>
+    /// <param name="savedTypes">The dtypes that the parameters had.</param>
+    /// <param name="path">The checkpoint's file, for messages.</param>
+    /// <exception cref="CheckpointMismatchException">The state is damaged, or of other parameters.</exception>
+    public static void Load(
+        optim.Optimizer optimizer,
+        SafetensorsReader reader,
+        string entry,
+        IReadOnlyDictionary<Tensor, ScalarType> savedTypes,
+        string path)
     {
-        if (optimizer is OptimizerHelper helper)
+        if (optimizer is not OptimizerHelper helper)
         {
-            using var binary = new BinaryReader(Open(reader, entry));
+            return;
+        }
+
+        var states = helper.state_dict().State.Zip(helper.parameters()).ToList();
+        foreach (var (state, parameter) in states)
+        {
+            // TorchSharp reads that dtype only
+            Cast(state, savedTypes.TryGetValue(parameter, out var saved) ? saved : parameter.dtype);
+        }
+
+        try
+        {
+            using var bytes = Open(reader, entry);
+            using var binary = new BinaryReader(bytes);
             helper.load_state_dict(binary);
+            CheckShapes(states);
+        }
+        catch (Exception error) when (error is not OutOfMemoryException)
+        {
+            throw new CheckpointMismatchException(
+                $"{path}: the state of optimizer {entry} is damaged, or of other parameters: {error.Message} Configure "
+                    + "the same optimizer, of the same parameters.", error);
+        }
+
+        foreach (var (state, parameter) in states)
+        {
+            Cast(state, parameter.dtype);
         }
     }
 
+    private static void Cast(OptimizerState state, ScalarType dtype)
+    {
+        foreach (var field in Tensors(state))
+        {
+            if (field.GetValue(state) is Tensor tensor && tensor.dtype != dtype)
+            {
+                field.SetValue(state, tensor.to(dtype).DetachFromDisposeScope());
+                tensor.Dispose();
+            }
+        }
+    }
+
+    private static void CheckShapes(List<(OptimizerState, Parameter)> states)
+    {
+        foreach (var (state, parameter) in states)
+        {
+            var other = Tensors(state).Select(field => field.GetValue(state)).OfType<Tensor>()
+                .FirstOrDefault(tensor => !tensor.shape.SequenceEqual(parameter.shape));
+            if (other is not null)
+            {
+                throw new FormatException(
+                    $"it is [{string.Join(", ", other.shape)}] for a parameter of "
+                    + $"[{string.Join(", ", parameter.shape)}].");
+            }
+        }
+    }
+
+    // In TorchSharp's own states each tensor is as its parameter; others may hold anything.
+    private static IEnumerable<System.Reflection.FieldInfo> Tensors(OptimizerState state) =>
+        state.GetType().Assembly == typeof(OptimizerState).Assembly
+            ? state.GetType().GetFields().Where(field => field.FieldType == typeof(Tensor))
+            : [];
+
     // TorchSharp's serialization begins with the name of the class, the number of parameter groups and of states.
-    private static string Kind(BinaryReader reader) =>
-        reader.BaseStream.Length == 0 ? "nothing" : $"{reader.ReadString()} ({reader.Read7BitEncodedInt()} groups, {reader.Read7BitEncodedInt()} parameters)";
+    private static string Kind(BinaryReader reader)
+    {
+        try
+        {
+            return reader.BaseStream.Length == 0 ? "nothing"
+                : Describe(reader.ReadString(), reader.Read7BitEncodedInt(), reader.Read7BitEncodedInt());
+        }
+        catch (Exception error) when (error is IOException or FormatException)
+        {
+            return "an unknown optimizer (its bytes are damaged)";
+        }
+    }
+
+    private static string Describe(string name, int groups, int parameters) =>
+        $"{name} ({groups} groups, {parameters} parameters)";
+
+    // Each of TorchSharp's states has a count of steps, but for SGD's, which is empty until the first one. Adadelta
+    // never counts.
+    private static bool HasStepped(OptimizerState state)
+    {
+        if (state is Adadelta.State adadelta)
+        {
+            using var any = adadelta.square_avg.any();
+            return any.item<bool>();
+        }
+
+        return state.GetType().GetField("step")?.GetValue(state) is not 0L;
+    }
 
     private static MemoryStream Open(SafetensorsReader reader, string entry) => new(reader.ReadBytes(entry));
 }

@@ -1,10 +1,12 @@
 using System.Reflection;
 using System.Text.Json.Nodes;
+using static TorchSharp.torch.optim.lr_scheduler;
 
 namespace NBit.Training;
 
 /// <summary>
-/// The state of TorchSharp's learning-rate schedulers, which have no state_dict: the numbers and lists of numbers in their fields.
+/// The state of TorchSharp's learning-rate schedulers, which have no state_dict: the numbers and lists of numbers in
+/// their fields, and the schedulers inside them.
 /// </summary>
 internal static class SchedulerStates
 {
@@ -34,7 +36,7 @@ internal static class SchedulerStates
         }
     }
 
-    private static JsonObject SaveObject(object scheduler)
+    private static JsonObject SaveObject(LRScheduler scheduler)
     {
         var state = new JsonObject { ["type"] = scheduler.GetType().Name };
         foreach (var field in Fields(scheduler))
@@ -45,6 +47,7 @@ internal static class SchedulerStates
                 bool flag => flag,
                 double number => CheckpointNumbers.Write(number),
                 IEnumerable<double> numbers => new JsonArray([.. numbers.Select(CheckpointNumbers.Write)]),
+                IEnumerable<LRScheduler> inner => new JsonArray([.. inner.Select(SaveObject)]),
                 _ => null,
             };
             if (value is not null)
@@ -56,25 +59,55 @@ internal static class SchedulerStates
         return state;
     }
 
-    private static void LoadObject(object scheduler, JsonObject state)
+    private static void LoadObject(LRScheduler scheduler, JsonObject state)
     {
         foreach (var field in Fields(scheduler))
         {
-            if (state[field.Name] is { } value)
+            if (state[field.Name] is not { } value)
             {
-                field.SetValue(scheduler, field.GetValue(scheduler) switch
-                {
-                    int => value.GetValue<int>(),
-                    bool => value.GetValue<bool>(),
-                    double => CheckpointNumbers.Read(value),
-                    double[] => Numbers(value).ToArray(),
-                    _ => Numbers(value).ToList(),
-                });
+                continue;
             }
+
+            var current = field.GetValue(scheduler);
+            if (current is IEnumerable<LRScheduler> inner)
+            {
+                LoadInner([.. inner], value.AsArray());
+                continue;
+            }
+
+            field.SetValue(scheduler, current switch
+            {
+                int => value.GetValue<int>(),
+                bool => value.GetValue<bool>(),
+                double => CheckpointNumbers.Read(value),
+                double[] => Numbers(value).ToArray(),
+                _ => Numbers(value).ToList(),
+            });
         }
     }
 
-    private static IEnumerable<double> Numbers(JsonNode array) => array.AsArray().Select(number => CheckpointNumbers.Read(number!));
+    private static void LoadInner(List<LRScheduler> schedulers, JsonArray states)
+    {
+        if (schedulers.Count != states.Count)
+        {
+            throw new FormatException($"it has {states.Count} schedulers inside one that has {schedulers.Count} now");
+        }
+
+        foreach (var (scheduler, state) in schedulers.Zip(states))
+        {
+            var type = state.Member("type").GetValue<string>();
+            if (type != scheduler.GetType().Name)
+            {
+                throw new FormatException(
+                    $"it has a {type} inside a scheduler where a {scheduler.GetType().Name} is now");
+            }
+
+            LoadObject(scheduler, state!.AsObject());
+        }
+    }
+
+    private static IEnumerable<double> Numbers(JsonNode array) =>
+        array.AsArray().Select(number => CheckpointNumbers.Read(number));
 
     private static IEnumerable<FieldInfo> Fields(object scheduler)
     {

@@ -20,6 +20,7 @@ public sealed class Trainer : IDisposable
 {
     private const int DefaultMaxEpochs = 1000;
     private readonly List<Callback> _callbacks;
+    private bool _fits;
 
     /// <summary>Chooses a device, a precision and how long and how to train.</summary>
     /// <param name="precision">One of the strings or integers of <see cref="PrecisionInput" />; "32-true" if none is given.</param>
@@ -45,7 +46,11 @@ public sealed class Trainer : IDisposable
     /// Whether Ctrl-C (and SIGTERM) during <c>Fit</c> ends it after the current step, with a checkpoint, and then the process with
     /// the usual exit code (130, 143). A second one ends the process at once.
     /// </param>
-    /// <param name="callbacks">What watches the run. Without a <see cref="ModelCheckpoint" />, one with the default settings is added if there is a folder.</param>
+    /// <param name="callbacks">
+    /// What watches the run. If there is a folder, a <see cref="CsvMetrics" /> and a <see cref="ModelCheckpoint" />
+    /// with the default settings are added unless one is given. Checkpoints come last, with the state that all others
+    /// have by then.
+    /// </param>
     /// <exception cref="ArgumentException">An argument is not allowed, or both precision and plugin were given.</exception>
     /// <exception cref="NotSupportedException">There is no such device, or more than one was asked for.</exception>
     public Trainer(
@@ -107,20 +112,8 @@ public sealed class Trainer : IDisposable
         DetectAnomalies = detectAnomalies;
         DefaultRootDir = defaultRootDir is null ? null : Path.GetFullPath(defaultRootDir);
         HandleInterrupt = handleInterrupt;
-        _callbacks = [.. callbacks ?? []];
-        if (DefaultRootDir is not null)
-        {
-            _callbacks.Add(new CsvMetrics(logEveryNSteps));
-            if (!_callbacks.OfType<ModelCheckpoint>().Any())
-            {
-                _callbacks.Add(new ModelCheckpoint());
-            }
-        }
-
-        if (enableProgressBar)
-        {
-            _callbacks.Add(new ProgressBar());
-        }
+        _callbacks =
+            CallbackList.Complete(callbacks ?? [], DefaultRootDir is not null, logEveryNSteps, enableProgressBar);
     }
 
     /// <summary>The precision.</summary>
@@ -139,7 +132,7 @@ public sealed class Trainer : IDisposable
     public Stage Stage => Metrics.Stage;
 
     /// <summary>The number of the current epoch, from 0; after an epoch, of the next one.</summary>
-    public int CurrentEpoch => Progress.Epoch;
+    public int CurrentEpoch => Progress.Epoch + (Progress.IsBrokenOff ? 1 : 0);
 
     /// <summary>How many optimizer steps were made, skipped ones included.</summary>
     public long GlobalStep => Progress.GlobalStep;
@@ -205,6 +198,9 @@ public sealed class Trainer : IDisposable
 
     internal IReadOnlyList<ManualOptimizer> ManualOptimizers { get; set; } = [];
 
+    /// <summary>Whether the fit has validation data.</summary>
+    internal bool Validates { get; set; }
+
     /// <summary>Seeds libtorch's random numbers, on all devices.</summary>
     /// <param name="seed">The seed.</param>
     public static void SeedEverything(long seed)
@@ -234,11 +230,11 @@ public sealed class Trainer : IDisposable
         CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(trainBatches);
-        Progress = new FitProgress();
-        ShouldStop = false;
         using (Attach(module, Stage.Training))
         using (var interruption = new Interruption(HandleInterrupt, cancellationToken))
         {
+            Progress = new FitProgress();
+            ShouldStop = false;
             new FitLoop<TBatch>(this, module, trainBatches, validationBatches, interruption).Run(resumeFrom);
         }
     }
@@ -286,7 +282,9 @@ public sealed class Trainer : IDisposable
     /// <param name="path">Where to.</param>
     /// <exception cref="InvalidOperationException">Nothing is being fitted.</exception>
     /// <exception cref="IOException">It could not be written; a file that was there is as it was.</exception>
-    public void SaveCheckpoint(string path) => TrainingCheckpoint.Save(this, Module, path);
+    public void SaveCheckpoint(string path) => TrainingCheckpoint.Save(
+        this, _fits ? Module : throw new InvalidOperationException(
+            "nothing is being fitted: a checkpoint is written by hooks and callbacks of Fit"), path);
 
     /// <summary>Releases what the precision holds.</summary>
     public void Dispose() => (Precision as IDisposable)?.Dispose();
@@ -372,6 +370,8 @@ public sealed class Trainer : IDisposable
         {
             (_trainer, _module) = (trainer, module);
             trainer.Current = module;
+            trainer._fits = stage == Stage.Training;
+            trainer.Metrics.Clear();
             trainer.Metrics.Stage = stage;
             module.Trainer = trainer;
         }
@@ -380,6 +380,7 @@ public sealed class Trainer : IDisposable
         {
             _module.Detach();
             _trainer.Current = null;
+            _trainer._fits = false;
             _trainer.Metrics.Stage = Stage.None;
             _trainer.Optimizers = [];
             _trainer.ManualOptimizers = [];

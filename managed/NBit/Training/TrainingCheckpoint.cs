@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using NBit.Checkpoints;
 using NBit.Training.Callbacks;
@@ -30,16 +29,21 @@ internal static class TrainingCheckpoint
         var tensors = module.state_dict().Select(entry => (Weights + entry.Key, entry.Value))
             .Concat(trainer.Optimizers.Select((configuration, index) => (OptimizerKey(index), OptimizerStates.Save(configuration.Optimizer))))
             .Append((Random, random.get_rng_state()));
-        var metadata = new Dictionary<string, string>(StringComparer.Ordinal) { [MetadataKey] = State(trainer).ToJsonString() };
+        var metadata =
+            new Dictionary<string, string>(StringComparer.Ordinal) { [MetadataKey] = StateOf(trainer).ToJsonString() };
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
         SafetensorsWriter.Save(path, tensors.ToList(), metadata);
     }
 
-    /// <summary>Restores a state. Everything is checked before anything is changed.</summary>
-    /// <param name="trainer">The trainer, with its optimizers made.</param>
+    /// <summary>
+    /// Restores a state. The weights come last: what does not fit is found before one of them is changed.
+    /// </summary>
+    /// <param name="trainer">The trainer, with its optimizers and schedulers made for this fit.</param>
     /// <param name="module">The module, set up.</param>
     /// <param name="from">A path, or "last".</param>
-    /// <exception cref="CheckpointMismatchException">The checkpoint is of another model or optimizer.</exception>
+    /// <exception cref="CheckpointMismatchException">
+    /// The checkpoint is of another model or optimizer, or damaged.
+    /// </exception>
     public static void Resume(Trainer trainer, TrainingModule module, string from)
     {
         if ((from == "last" ? LastPath(trainer) : from) is not { } path)
@@ -48,27 +52,31 @@ internal static class TrainingCheckpoint
         }
 
         using var reader = SafetensorsReader.Open(path);
-        var state = ReadState(reader, path);
+        var metadata = $"{path}: the metadata entry '{MetadataKey}'";
+        var state = ReadState(reader, path, metadata, trainer.Precision.GetType().Name);
         var weights = MatchWeights(reader, module, path);
-        for (var i = 0; i < trainer.Optimizers.Count; i++)
+        using var generator = ReadRandom(reader, path);
+        var optimizers = trainer.Optimizers.Select(
+            (configuration, index) => (configuration.Optimizer, Key: OptimizerKey(index))).ToList();
+        optimizers.ForEach(entry => OptimizerStates.Check(entry.Optimizer, reader, entry.Key, path));
+        CheckpointJson.Read(metadata, () => SchedulerStates.Check(trainer.Optimizers, state.Schedulers, path));
+        var savedTypes = new Dictionary<Tensor, ScalarType>(ReferenceEqualityComparer.Instance);
+        weights.ForEach(
+            entry => savedTypes[entry.Target] = reader.Header.GetEntry(entry.Entry).DataType.ToScalarType()!.Value);
+        optimizers.ForEach(entry => OptimizerStates.Load(entry.Optimizer, reader, entry.Key, savedTypes, path));
+        CheckpointJson.Read(metadata, () =>
         {
-            OptimizerStates.Check(trainer.Optimizers[i].Optimizer, reader, OptimizerKey(i), path);
-        }
-
-        SchedulerStates.Check(trainer.Optimizers, (JsonArray)state["lr_schedulers"]!, path);
+            SchedulerStates.Load(trainer.Optimizers, state.Schedulers);
+            LoadCallbacks(trainer, state.Callbacks);
+            if (state.Precision is { } precision)
+            {
+                trainer.Precision.LoadStateDict(precision);
+            }
+        });
+        random.set_rng_state(generator);
         CopyWeights(reader, weights);
-        for (var i = 0; i < trainer.Optimizers.Count; i++)
-        {
-            OptimizerStates.Load(trainer.Optimizers[i].Optimizer, reader, OptimizerKey(i));
-        }
-
-        SchedulerStates.Load(trainer.Optimizers, (JsonArray)state["lr_schedulers"]!);
-        using (var generator = reader.Read(Random))
-        {
-            random.set_rng_state(generator);
-        }
-
-        LoadState(trainer, state);
+        trainer.Progress = state.Progress;
+        trainer.Metrics.Load(state.Latest, state.Means);
     }
 
     /// <summary>Loads the weights of a training checkpoint, or of a plain safetensors file; they are cast to the dtype that the model has.</summary>
@@ -87,8 +95,9 @@ internal static class TrainingCheckpoint
         return File.Exists(path) ? path : null;
     }
 
-    private static JsonObject State(Trainer trainer)
+    private static JsonObject StateOf(Trainer trainer)
     {
+        var (latest, means) = trainer.Metrics.Save();
         var state = new JsonObject
         {
             ["version"] = Version,
@@ -98,67 +107,101 @@ internal static class TrainingCheckpoint
             ["loops"] = new JsonObject
             {
                 ["batch"] = trainer.Progress.Batch,
-                ["means"] = new JsonObject(trainer.Metrics.SaveMeans().Select(mean => KeyValuePair.Create<string, JsonNode?>(
+                ["latest"] = Numbers(latest),
+                ["means"] = new JsonObject(means.Select(mean => KeyValuePair.Create<string, JsonNode?>(
                     mean.Key, new JsonArray(CheckpointNumbers.Write(mean.Value.Sum), CheckpointNumbers.Write(mean.Value.Weight))))),
             },
             ["lr_schedulers"] = SchedulerStates.Save(trainer.Optimizers),
-            ["callbacks"] = new JsonObject(trainer.Callbacks.Select(callback => KeyValuePair.Create(callback.StateKey, callback.SaveState()))
+            ["callbacks"] =
+                new JsonObject(Keys(trainer).Select(entry => KeyValuePair.Create(entry.Key, entry.Callback.SaveState()))
                 .Where(entry => entry.Value is not null)),
         };
         if (trainer.Precision.StateDict() is { Count: > 0 } precision)
         {
-            state[trainer.Precision.GetType().Name] = new JsonObject(
-                precision.Select(entry => KeyValuePair.Create<string, JsonNode?>(entry.Key, CheckpointNumbers.Write(entry.Value))));
+            state[trainer.Precision.GetType().Name] = Numbers(precision);
         }
 
         return state;
     }
 
-    private static void LoadState(Trainer trainer, JsonObject state)
-    {
-        var loops = state["loops"]!;
-        trainer.Progress = new FitProgress
-        {
-            Epoch = state["epoch"]!.GetValue<int>(),
-            GlobalStep = state["global_step"]!.GetValue<long>(),
-            Batch = loops["batch"]!.GetValue<int>(),
-        };
-        trainer.Metrics.LoadMeans(loops["means"]!.AsObject().ToDictionary(
-            mean => mean.Key, mean => new MetricStore.Mean(CheckpointNumbers.Read(mean.Value![0]!), CheckpointNumbers.Read(mean.Value[1]!)), StringComparer.Ordinal));
-        foreach (var callback in trainer.Callbacks)
-        {
-            if (state["callbacks"]![callback.StateKey] is { } saved)
-            {
-                callback.LoadState(saved);
-            }
-        }
+    private static JsonObject Numbers(IReadOnlyDictionary<string, double> numbers) =>
+        new(numbers.Select(
+            entry => KeyValuePair.Create<string, JsonNode?>(entry.Key, CheckpointNumbers.Write(entry.Value))));
 
-        if ((state[trainer.Precision.GetType().Name] ?? state[OldScalerKey]) is { } precision)
-        {
-            trainer.Precision.LoadStateDict(precision.AsObject().ToDictionary(entry => entry.Key, entry => CheckpointNumbers.Read(entry.Value!), StringComparer.Ordinal));
-        }
-    }
+    private static Dictionary<string, double> Numbers(JsonNode numbers) =>
+        numbers.AsObject()
+            .ToDictionary(entry => entry.Key, entry => CheckpointNumbers.Read(entry.Value), StringComparer.Ordinal);
 
-    private static JsonObject ReadState(SafetensorsReader reader, string path)
+    // Callbacks of the same kind and settings have the same key: the later ones get a number.
+    private static List<(string Key, Callback Callback)> Keys(Trainer trainer) =>
+    [
+        .. trainer.Callbacks.GroupBy(callback => callback.StateKey, StringComparer.Ordinal)
+            .SelectMany(same =>
+                same.Select((callback, index) => (index == 0 ? same.Key : $"{same.Key} {index + 1}", callback))),
+    ];
+
+    private static SavedState ReadState(SafetensorsReader reader, string path, string where, string precisionKey)
     {
         if (!reader.Header.Metadata.TryGetValue(MetadataKey, out var text))
         {
             throw new CheckpointMismatchException($"{path} is no training checkpoint: its metadata lack '{MetadataKey}'. To load weights alone, pass it to Validate, Test or Predict.");
         }
 
-        JsonObject state;
-        try
+        var state = CheckpointJson.Read(
+            where, () => JsonNode.Parse(text) as JsonObject ?? throw new FormatException("it is no object"));
+        var version = CheckpointJson.Read(where, () => state.Member("version").GetValue<int>());
+        return version == Version ? CheckpointJson.Read(where, () => ParseState(state, precisionKey))
+            : throw new CheckpointMismatchException(
+            $"{path} has version {version} of NBit's training checkpoints; this version of NBit reads {Version}");
+    }
+
+    private static SavedState ParseState(JsonObject state, string precisionKey)
+    {
+        var loops = state.Member("loops");
+        return new SavedState(
+            new FitProgress
+            {
+                Epoch = state.Member("epoch").GetValue<int>(),
+                GlobalStep = state.Member("global_step").GetValue<long>(),
+                Batch = loops.Member("batch").GetValue<int>(),
+            },
+            Numbers(loops.Member("latest")),
+            loops.Member("means").AsObject()
+                .ToDictionary(mean => mean.Key, mean => ParseMean(mean.Value), StringComparer.Ordinal),
+            state.Member("lr_schedulers").AsArray(),
+            state.Member("callbacks").AsObject(),
+            (state[precisionKey] ?? state[OldScalerKey]) is { } precision ? Numbers(precision) : null);
+    }
+
+    private static MetricStore.Mean ParseMean(JsonNode? mean) => mean is JsonArray { Count: 2 } pair
+        ? new MetricStore.Mean(CheckpointNumbers.Read(pair[0]), CheckpointNumbers.Read(pair[1]))
+        : throw new FormatException("a mean is no pair of a sum and a weight");
+
+    private static void LoadCallbacks(Trainer trainer, JsonObject states)
+    {
+        foreach (var (key, callback) in Keys(trainer))
         {
-            state = JsonNode.Parse(text) as JsonObject ?? throw new JsonException("it is no object");
+            if (states[key] is { } saved)
+            {
+                callback.LoadState(saved);
+            }
         }
-        catch (JsonException error)
+    }
+
+    private static Tensor ReadRandom(SafetensorsReader reader, string path)
+    {
+        if (!reader.Header.TryGetEntry(Random, out var entry))
         {
-            throw new CheckpointMismatchException($"{path}: the metadata entry '{MetadataKey}' is damaged: {error.Message}", error);
+            throw new CheckpointMismatchException(
+                $"{path} has no tensor '{Random}', the state of libtorch's random numbers");
         }
 
-        var version = state["version"]?.GetValue<int>();
-        return version == Version ? state : throw new CheckpointMismatchException(
-            $"{path} has version {version} of NBit's training checkpoints; this version of NBit reads {Version}");
+        using var current = random.get_rng_state();
+        return entry.DataType == SafetensorsDataType.UInt8 && entry.Shape.SequenceEqual(current.shape)
+            ? reader.Read(Random)
+            : throw new CheckpointMismatchException( // libtorch would end the process
+                $"{path}: the tensor '{Random}', the state of libtorch's random numbers, is {entry}; it must be "
+                + $"{SafetensorsDataType.UInt8.Code()} [{string.Join(", ", current.shape)}]");
     }
 
     // Pairs each tensor of the model with its entry in the file.
@@ -172,6 +215,10 @@ internal static class TrainingCheckpoint
             .Concat(given.Keys.Except(wanted.Keys, StringComparer.Ordinal).Select(name => $"{name} is not in the model"))
             .Concat(wanted.Where(entry => given.TryGetValue(entry.Key, out var saved) && !saved.Shape.SequenceEqual(entry.Value.shape))
                 .Select(entry => $"{entry.Key} is [{string.Join(", ", given[entry.Key].Shape)}], the model has [{string.Join(", ", entry.Value.shape)}]"))
+            .Concat(wanted.Where(
+                entry => given.TryGetValue(entry.Key, out var saved) && saved.DataType.ToScalarType() is null)
+                .Select(entry =>
+                    $"{entry.Key} is {given[entry.Key].DataType.Code()}, which libtorch has no tensors of"))
             .ToList();
         return faults.Count == 0 ? wanted.Select(entry => (prefix + entry.Key, entry.Value)).ToList() : throw new CheckpointMismatchException(
             $"{path} is of another model than {module.GetType().Name}: {string.Join("; ", faults.Take(5))}{(faults.Count > 5 ? $"; and {faults.Count - 5} more" : "")}");
@@ -186,4 +233,12 @@ internal static class TrainingCheckpoint
             target.copy_(saved);
         }
     }
+
+    private sealed record SavedState(
+        FitProgress Progress,
+        Dictionary<string, double> Latest,
+        Dictionary<string, MetricStore.Mean> Means,
+        JsonArray Schedulers,
+        JsonObject Callbacks,
+        IReadOnlyDictionary<string, double>? Precision);
 }

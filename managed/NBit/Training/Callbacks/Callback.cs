@@ -14,7 +14,10 @@ public abstract class Callback
     {
     }
 
-    /// <summary>Called after each training batch.</summary>
+    /// <summary>
+    /// Called after each training batch, and once more where an epoch ends inside an accumulation: with the step of its
+    /// last batches.
+    /// </summary>
     /// <param name="trainer">The trainer.</param>
     /// <param name="steppedOptimizer">Whether an optimizer stepped: only then is a checkpoint complete.</param>
     public virtual void OnTrainBatchEnd(Trainer trainer, bool steppedOptimizer)

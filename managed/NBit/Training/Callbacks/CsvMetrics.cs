@@ -1,21 +1,35 @@
 using System.Globalization;
 using System.Text;
+using System.Text.Json.Nodes;
 
 namespace NBit.Training.Callbacks;
 
 /// <summary>Writes metrics to <c>metrics.csv</c> in the trainer's folder: epoch, step, and a column for each name.</summary>
 /// <remarks>
-/// A resumed run continues the file, without the rows that came after the checkpoint; a new run moves an older file aside.
+/// A resumed run continues the file, without the rows that came after the checkpoint; a new run moves an older file
+/// aside. The format is RFC 4180's; numbers are written so that they can be read back exactly.
 /// </remarks>
-/// <param name="everyNSteps">Write the metrics of every so many optimizer steps; means are written when their epoch ends.</param>
-public sealed class CsvMetrics(int everyNSteps = 50) : Callback
+public sealed class CsvMetrics : Callback
 {
+    private readonly int _everyNSteps;
     private readonly List<string> _columns = ["epoch", "step"];
     private readonly List<Dictionary<string, string>> _rows = [];
     private string _path = "";
-    private int _epoch;
+    private int? _rowsOfCheckpoint;
+
+    /// <summary>Creates the callback. A trainer with a folder has one already.</summary>
+    /// <param name="everyNSteps">
+    /// Write the metrics of every so many optimizer steps; means are written when their epoch ends.
+    /// </param>
+    /// <exception cref="ArgumentOutOfRangeException">The number is below 1.</exception>
+    public CsvMetrics(int everyNSteps = 50)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(everyNSteps, 1);
+        _everyNSteps = everyNSteps;
+    }
 
     /// <inheritdoc />
+    /// <exception cref="InvalidOperationException">The trainer has no folder.</exception>
     public override void OnFitStart(Trainer trainer)
     {
         ArgumentNullException.ThrowIfNull(trainer);
@@ -24,45 +38,56 @@ public sealed class CsvMetrics(int everyNSteps = 50) : Callback
         _path = Path.Combine(folder, "metrics.csv");
         _rows.Clear();
         _columns.RemoveRange(2, _columns.Count - 2);
-        if (!File.Exists(_path))
-        {
-            return;
-        }
-
-        if (trainer.GlobalStep > 0)
+        if (File.Exists(_path) && trainer.GlobalStep > 0)
         {
             ReadRows(trainer.GlobalStep);
             WriteAll();
         }
-        else
+        else if (File.Exists(_path))
         {
             File.Move(_path, Enumerable.Range(1, int.MaxValue).Select(number => Path.Combine(folder, $"metrics-{number}.csv")).First(path => !File.Exists(path)));
         }
+
+        _rowsOfCheckpoint = null;
     }
 
     /// <inheritdoc />
     public override void OnTrainBatchEnd(Trainer trainer, bool steppedOptimizer)
     {
         ArgumentNullException.ThrowIfNull(trainer);
-        _epoch = trainer.CurrentEpoch;
-        if (steppedOptimizer && trainer.GlobalStep % everyNSteps == 0)
+        if (steppedOptimizer && trainer.GlobalStep % _everyNSteps == 0)
         {
-            Write(trainer, trainer.StepMetrics);
+            Write(trainer, trainer.CurrentEpoch, trainer.StepMetrics);
         }
     }
 
     /// <inheritdoc />
-    public override void OnValidationEnd(Trainer trainer, IReadOnlyDictionary<string, double> metrics) => Write(trainer, metrics);
+    public override void OnValidationEnd(Trainer trainer, IReadOnlyDictionary<string, double> metrics)
+    {
+        ArgumentNullException.ThrowIfNull(trainer);
+        ArgumentNullException.ThrowIfNull(metrics);
+        Write(trainer, trainer.CurrentEpoch, metrics);
+    }
 
     /// <inheritdoc />
-    public override void OnTrainEpochEnd(Trainer trainer, IReadOnlyDictionary<string, double> metrics) => Write(trainer, metrics);
+    public override void OnTrainEpochEnd(Trainer trainer, IReadOnlyDictionary<string, double> metrics)
+    {
+        ArgumentNullException.ThrowIfNull(trainer);
+        ArgumentNullException.ThrowIfNull(metrics);
+        Write(trainer, trainer.CurrentEpoch - 1, metrics);
+    }
 
-    private static string Line(IEnumerable<string> fields) => string.Join(',', fields.Select(Quote)) + "\n";
+    /// <inheritdoc />
+    public override JsonNode? SaveState() => new JsonObject { ["rows"] = _rows.Count };
 
-    private static string Quote(string field) =>
-        field.AsSpan().ContainsAny(",\"\n\r") ? $"\"{field.Replace("\"", "\"\"", StringComparison.Ordinal)}\"" : field;
+    /// <inheritdoc />
+    public override void LoadState(JsonNode state)
+    {
+        ArgumentNullException.ThrowIfNull(state);
+        _rowsOfCheckpoint = state.Member("rows").GetValue<int>();
+    }
 
-    private void Write(Trainer trainer, IReadOnlyDictionary<string, double> metrics)
+    private void Write(Trainer trainer, int epoch, IReadOnlyDictionary<string, double> metrics)
     {
         if (metrics.Count == 0)
         {
@@ -70,7 +95,7 @@ public sealed class CsvMetrics(int everyNSteps = 50) : Callback
         }
 
         var row = metrics.ToDictionary(entry => entry.Key, entry => entry.Value.ToString("R", CultureInfo.InvariantCulture), StringComparer.Ordinal);
-        row["epoch"] = $"{_epoch}";
+        row["epoch"] = $"{epoch}";
         row["step"] = $"{trainer.GlobalStep}";
         _rows.Add(row);
         var added = row.Keys.Except(_columns, StringComparer.Ordinal).ToList();
@@ -81,51 +106,36 @@ public sealed class CsvMetrics(int everyNSteps = 50) : Callback
         }
         else
         {
-            File.AppendAllText(_path, Line(_columns.Select(column => row.GetValueOrDefault(column, ""))));
+            File.AppendAllText(_path, Record(row));
         }
     }
 
     private void WriteAll() => Checkpoints.AtomicFile.Write(_path, stream =>
     {
         using var writer = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true);
-        writer.Write(Line(_columns));
-        _rows.ForEach(row => writer.Write(Line(_columns.Select(column => row.GetValueOrDefault(column, "")))));
+        writer.Write(Csv.Record(_columns));
+        _rows.ForEach(row => writer.Write(Record(row)));
     });
 
-    // NBit writes the file, so names with commas or quotes are all that needs care.
+    private string Record(Dictionary<string, string> row) =>
+        Csv.Record(_columns.Select(column => row.GetValueOrDefault(column, "")));
+
+    // The rows that were there when the checkpoint was written: those of its last step may have come before or after
+    // it. A checkpoint that was written without this callback says nothing; then the step decides.
     private void ReadRows(long lastStep)
     {
-        var lines = File.ReadLines(_path).Select(Split).ToList();
-        _columns.AddRange(lines.FirstOrDefault([]).Skip(2));
-        foreach (var fields in lines.Skip(1).Where(fields => fields.Count == _columns.Count && long.Parse(fields[1], CultureInfo.InvariantCulture) <= lastStep))
+        var records = Csv.Parse(File.ReadAllText(_path));
+        if (records.Count == 0)
         {
-            _rows.Add(_columns.Zip(fields).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal));
-        }
-    }
-
-    private static List<string> Split(string line)
-    {
-        var fields = new List<string>();
-        var field = new StringBuilder();
-        var quoted = false;
-        foreach (var character in line)
-        {
-            if (character == '"')
-            {
-                quoted = !quoted;
-            }
-            else if (character == ',' && !quoted)
-            {
-                fields.Add(field.ToString());
-                field.Clear();
-            }
-            else
-            {
-                field.Append(character);
-            }
+            return;
         }
 
-        fields.Add(field.ToString());
-        return fields;
+        _columns.AddRange(records[0].Skip(2));
+        _rows.AddRange(records.Skip(1)
+            .Where(fields => fields.Count == _columns.Count)
+            .Select(fields =>
+                _columns.Zip(fields).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal))
+            .TakeWhile((row, index) => _rowsOfCheckpoint is { } count ? index < count
+                : long.Parse(row["step"], CultureInfo.InvariantCulture) <= lastStep));
     }
 }

@@ -13,9 +13,12 @@ public enum MonitorMode
 /// <summary>Compares values of a monitored metric.</summary>
 internal static class MonitorModes
 {
-    /// <summary>Whether a value is better than another by more than a difference. NaN is better than nothing.</summary>
+    /// <summary>
+    /// Whether a value is better than another by more than a difference. NaN is worse than any other.
+    /// </summary>
     public static bool IsBetter(this MonitorMode mode, double value, double than, double minDelta = 0) =>
-        mode == MonitorMode.Min ? value < than - minDelta : value > than + minDelta;
+        double.IsNaN(than) ? !double.IsNaN(value)
+        : mode == MonitorMode.Min ? value < than - minDelta : value > than + minDelta;
 
     /// <summary>What every value is better than.</summary>
     public static double Worst(this MonitorMode mode) => mode == MonitorMode.Min ? double.PositiveInfinity : double.NegativeInfinity;

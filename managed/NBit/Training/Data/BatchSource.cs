@@ -9,22 +9,27 @@ namespace NBit.Training.Data;
 /// <param name="limit">The most batches to take.</param>
 internal sealed class BatchSource<TBatch>(IEnumerable<TBatch> source, string what, int limit)
 {
-    private int? _given; // batches of the last complete enumeration
+    private bool _begun;
+    private int? _given; // batches of the last enumeration that was not broken off
 
     /// <summary>The number of batches in an enumeration, if it is known beforehand.</summary>
     public int? Count { get; } = KnownCount(source) is { } count ? Math.Min(count, limit) : limit == 0 ? 0 : null;
 
+    private string Name => $"the {what} source ({source.GetType().Name})";
+
     /// <summary>The batches of an epoch from one of them on, with their numbers.</summary>
-    /// <exception cref="DataSourceException">The source threw, or gave no batch where it gave some before.</exception>
-    public IEnumerable<(TBatch Batch, int Index)> Read(int epoch, int first)
+    /// <param name="epoch">The epoch; null for a source that is the same in each.</param>
+    /// <param name="first">The first batch to give.</param>
+    /// <exception cref="DataSourceException">The source threw, or gave no batch.</exception>
+    public IEnumerable<(TBatch Batch, int Index)> Read(int? epoch, int first)
     {
-        using var batches = Begin(epoch, first);
-        var index = batches.Skipped;
-        for (; index < limit && MoveNext(batches.Enumerator, epoch, index); index++)
+        var index = source is IRepositionable ? first : 0;
+        using var batches = Guarded(() => Begin(epoch, first), epoch, index);
+        for (; index < limit && Guarded(batches.MoveNext, epoch, index); index++)
         {
             if (index >= first)
             {
-                yield return (batches.Enumerator.Current, index);
+                yield return (Guarded(() => batches.Current, epoch, index), index);
             }
         }
 
@@ -32,6 +37,8 @@ internal sealed class BatchSource<TBatch>(IEnumerable<TBatch> source, string wha
         {
             CheckEnd(epoch, index);
         }
+
+        _given = index;
     }
 
     private static int? KnownCount(IEnumerable<TBatch> batches)
@@ -46,56 +53,50 @@ internal sealed class BatchSource<TBatch>(IEnumerable<TBatch> source, string wha
         return property?.PropertyType == typeof(long) ? (int)(long)property.GetValue(batches)! : null;
     }
 
-    private Enumeration Begin(int epoch, int first)
+    private IEnumerator<TBatch> Begin(int? epoch, int first)
     {
         if (source is IRepositionable repositionable)
         {
-            repositionable.Seek(epoch, first);
-            return new Enumeration(source.GetEnumerator(), first);
+            repositionable.Seek(epoch ?? 0, first);
         }
-
-        if (first > 0 || (epoch > 0 && _given is null))
+        else if (first > 0 || (epoch > 0 && !_begun))
         {
-            Log.Warning($"the {what} source ({source.GetType().Name}) cannot be repositioned: the run continues at epoch {epoch}, batch {first}, with "
+            Log.Warning($"{Name} cannot be repositioned: the run continues at epoch {epoch}, batch {first}, with "
                 + $"{(first > 0 ? $"its first {first} batches skipped" : "its first enumeration")}. The result is that of an uninterrupted run only if the "
                 + "source gives the same batches each time; use ShuffledBatches, or implement IRepositionable.");
         }
 
-        return new Enumeration(source.GetEnumerator(), 0);
+        _begun = true;
+        return source.GetEnumerator();
     }
 
-    private bool MoveNext(IEnumerator<TBatch> enumerator, int epoch, int index)
+    private T Guarded<T>(Func<T> step, int? epoch, int index)
     {
         try
         {
-            return enumerator.MoveNext();
+            return step();
         }
         catch (Exception error) when (error is not OperationCanceledException)
         {
-            throw new DataSourceException($"the {what} source ({source.GetType().Name}) threw at batch {index} of epoch {epoch}: {error.Message}", error);
+            throw new DataSourceException(
+                $"{Name} threw at batch {index}{(epoch is null ? "" : $" of epoch {epoch}")}: {error.Message}", error);
         }
     }
 
-    private void CheckEnd(int epoch, int count)
+    private void CheckEnd(int? epoch, int count)
     {
+        var when = epoch is null ? "" : $" in epoch {epoch}";
         if (count == 0)
         {
-            throw new DataSourceException(_given is { } before
-                ? $"the {what} source ({source.GetType().Name}) gave no batch in epoch {epoch}, after {before} in the epoch before: it can be enumerated "
-                  + "only once. Pass a source that starts again, e.g. a list, a DataLoader or ShuffledBatches."
-                : $"the {what} source ({source.GetType().Name}) gave no batch");
+            throw new DataSourceException(_given is > 0
+                ? $"{Name} gave no batch{when}, after {_given} the time before: it can be enumerated only once. Pass a "
+                  + "source that starts again, e.g. a list, a DataLoader or ShuffledBatches."
+                : $"{Name} gave no batch");
         }
 
         if ((_given ?? Count) is { } expected && count < expected)
         {
-            Log.Warning($"the {what} source ({source.GetType().Name}) ended early: {count} batches in epoch {epoch}, {expected} expected");
+            Log.Warning($"{Name} ended early: {count} batches{when}, {expected} expected");
         }
-
-        _given = count;
-    }
-
-    private readonly record struct Enumeration(IEnumerator<TBatch> Enumerator, int Skipped) : IDisposable
-    {
-        public void Dispose() => Enumerator.Dispose();
     }
 }

@@ -1,12 +1,18 @@
 using System.Collections;
 using NBit.Tensors;
+using static TorchSharp.torch;
 
 namespace NBit.Training.Data;
 
 /// <summary>
 /// Batches of a data set in an order that depends on a seed and the epoch alone, so that a run can be repeated and resumed. A
-/// batch is released when the next one is asked for.
+/// batch is released when the next one is asked for, or the enumeration ends: <c>First()</c> gives one that is released
+/// already.
 /// </summary>
+/// <remarks>
+/// What the collation makes on the way is released at once. Tensors of the data set itself may be in a batch: they are
+/// not released.
+/// </remarks>
 /// <typeparam name="TBatch">A tensor, or a tuple, array, list, dictionary or record of tensors.</typeparam>
 public sealed class ShuffledBatches<TBatch> : IReadOnlyCollection<TBatch>, IRepositionable
 {
@@ -65,10 +71,26 @@ public sealed class ShuffledBatches<TBatch> : IReadOnlyCollection<TBatch>, IRepo
     {
         for (var i = first; i < Count; i++)
         {
-            var batch = _collate(order[(i * _batchSize)..Math.Min(_samples, (i + 1) * _batchSize)]);
-            yield return batch;
-            TensorTree.Tensors(batch).ForEach(tensor => tensor.Dispose());
+            var (batch, made) = Collate(order[(i * _batchSize)..Math.Min(_samples, (i + 1) * _batchSize)]);
+            try
+            {
+                yield return batch;
+            }
+            finally
+            {
+                made.ForEach(tensor => tensor.Dispose());
+            }
         }
+    }
+
+    private (TBatch Batch, List<Tensor> Made) Collate(long[] samples)
+    {
+        using var scope = NewDisposeScope();
+        var batch = _collate(samples);
+        var tensors = TensorTree.Tensors(batch);
+        var made = tensors.FindAll(scope.Contains);
+        scope.Detach(tensors.Count > 0 ? made : scope.DisposablesView); // a class of tensors is left to itself
+        return (batch, made);
     }
 
     // Fisher and Yates; the generator is SplitMix64, which needs no state but a counter and is the same everywhere.
