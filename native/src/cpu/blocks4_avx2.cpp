@@ -66,11 +66,9 @@ private:
 template <class Code> class TileEncoder4
 {
 public:
-    // A tile is no longer than a block.
-    template <class Source>
-    void encode(const Source* x, __m256 first, __m256 /*second*/, uint8_t* packed, bool stream) const
+    template <class Source> void encode(const Source* x, float first, float second, uint8_t* packed, bool stream) const
     {
-        const Tile tile = scaled(load_tile(x), first);
+        const Tile tile = scaled(load_tile(x), first, second);
         const auto codes = [&](int j) { return encoder_.encode(tile.v[j]); };
         const __m256i bytes =
             _mm256_packus_epi16(_mm256_packs_epi32(codes(0), codes(1)), _mm256_packs_epi32(codes(2), codes(3)));

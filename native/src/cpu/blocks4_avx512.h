@@ -96,11 +96,10 @@ private:
 template <class Code> class TileEncoder4
 {
 public:
-    template <class Source>
-    void encode(const Source* x, __m512 first, __m512 second, uint8_t* packed, bool stream) const
+    template <class Source> void encode(const Source* x, float first, float second, uint8_t* packed, bool stream) const
     {
-        const Tile tile = load_tile(x);
-        const auto codes = [&](int j) { return encoder_.encode(_mm512_mul_ps(tile.v[j], j < 2 ? first : second)); };
+        const Tile tile = scaled(load_tile(x), first, second);
+        const auto codes = [&](int j) { return encoder_.encode(tile.v[j]); };
         const __m512i bytes =
             _mm512_packus_epi16(_mm512_packus_epi32(codes(0), codes(1)), _mm512_packus_epi32(codes(2), codes(3)));
         const __m512i pairs = _mm512_maddubs_epi16(encoder_.finish(bytes), _mm512_set1_epi16(0x0110));

@@ -30,12 +30,11 @@ inline void encode(Fp4, const Tile& scaled, uint32_t (&codes)[tile_size])
 }
 
 template <class Code> struct TileEncoder4 {
-    // A tile is no longer than a block.
     template <class Source>
-    void encode(const Source* x, float first, float /*second*/, uint8_t* packed, bool /*stream*/) const
+    void encode(const Source* x, float first, float second, uint8_t* packed, bool /*stream*/) const
     {
         uint32_t codes[tile_size];
-        scalar::encode(Code{}, scaled(load_tile(x), first), codes);
+        scalar::encode(Code{}, scaled(load_tile(x), first, second), codes);
         for (int64_t i = 0; i < tile_size; i += 2)
             packed[i / 2] = static_cast<uint8_t>(codes[i] << 4 | codes[i + 1]);
     }

@@ -3,8 +3,6 @@
 #include "cpu/blocks4.h"
 #include "cpu/blocks_tiles.h"
 
-#include <algorithm>
-
 namespace nbit
 {
 namespace
@@ -26,62 +24,43 @@ template <class Code, class Source>
         packed[i / 2] = static_cast<uint8_t>(code(i) << 4 | code(i + 1));
 }
 
-template <class Set, class Code, class Source> class BlockQuantizer4
+template <class Set, class Code, class Source> class BlockCoder4
 {
 public:
-    void quantize(const Source* source, int64_t count, float* absmax, uint8_t* packed, bool stream) const
+    BlockCoder4(const Source* source, uint8_t* packed, bool stream) : source_(source), packed_(packed), stream_(stream)
     {
-        *absmax = Set::absmax_of(source, count);
-        if (is_special(*absmax)) [[unlikely]]
-            return quantize_special_block4<Code>(source, count, *absmax, packed);
-        const auto reciprocal = Set::broadcast(block_reciprocal(*absmax));
-        const Ahead ahead(source, count);
-        int64_t i = 0;
-        for (; i + size <= count; i += size) {
-            ahead.template prefetch<Set>(i);
-            encoder_.encode(source + i, reciprocal, reciprocal, packed + i / 2, stream);
-        }
-        if (i == count) return;
-        const PaddedTile<Source, size> padded(source + i, count - i);
+    }
+    void encode(int64_t i, float first, float second) const
+    {
+        encoder_.encode(source_ + i, first, second, packed_ + i / 2, stream_);
+    }
+    void encode_part(int64_t i, int64_t count, float reciprocal) const
+    {
+        constexpr int64_t size = Set::tile_size;
+        const PaddedTile<Source, size> padded(source_ + i, count);
         alignas(cache_line) uint8_t bytes[size / 2];
         encoder_.encode(padded.data, reciprocal, reciprocal, bytes, false);
-        std::memcpy(packed + i / 2, bytes, static_cast<size_t>(count - i + 1) / 2);
+        std::memcpy(packed_ + i / 2, bytes, static_cast<size_t>(count + 1) / 2);
     }
-
-    // Two blocks that fill a tile.
-    void quantize_pair(const Source* source, float* absmax, uint8_t* packed, bool stream) const
+    void encode_special(int64_t i, int64_t count, float absmax) const
     {
-        constexpr int64_t half = size / 2;
-        absmax[0] = Set::absmax_of(source, half);
-        absmax[1] = Set::absmax_of(source + half, half);
-        if (is_special(absmax[0]) || is_special(absmax[1])) [[unlikely]] {
-            quantize(source, half, absmax, packed, false);
-            return quantize(source + half, half, absmax + 1, packed + half / 2, false);
-        }
-        const auto first = Set::broadcast(block_reciprocal(absmax[0]));
-        const auto second = Set::broadcast(block_reciprocal(absmax[1]));
-        encoder_.encode(source, first, second, packed, stream);
+        quantize_special_block4<Code>(source_ + i, count, absmax, packed_ + i / 2);
     }
 
 private:
-    static constexpr int64_t size = Set::tile_size;
-    using Ahead = BlockAhead<Source>;
+    const Source* source_;
+    uint8_t* packed_;
+    bool stream_;
     typename Set::template Encoder4<Code> encoder_;
 };
 
 template <class Set, class Code, class Source>
 void quantize_blocks4(const void* from, int64_t count, int64_t blocksize, float* absmax, uint8_t* packed, bool stream)
 {
-    constexpr int64_t size = Set::tile_size;
     const auto* source = static_cast<const Source*>(from);
-    const BlockQuantizer4<Set, Code, Source> quantizer;
-    stream = stream && is_aligned(packed, size / 2);
-    int64_t i = 0;
-    if (blocksize < size)
-        for (; i + size <= count; i += size)
-            quantizer.quantize_pair(source + i, absmax + i / blocksize, packed + i / 2, stream);
-    for (; i < count; i += blocksize)
-        quantizer.quantize(source + i, std::min(blocksize, count - i), absmax + i / blocksize, packed + i / 2, stream);
+    stream = stream && is_aligned(packed, Set::tile_size / 2);
+    const BlockCoder4<Set, Code, Source> coder(source, packed, stream);
+    BlockWalk<Set, Source, const BlockCoder4<Set, Code, Source>>(source, blocksize, absmax, coder).quantize(count);
     if (stream) Set::finish_stream();
 }
 

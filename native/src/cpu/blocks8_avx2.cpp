@@ -103,7 +103,7 @@ struct Blocks8Set : BlocksSet {
 
     template <class T> static Tile load(const T* x) { return load_tile(x); }
     template <class T> static void store(T* y, const Tile& tile, bool stream) { store_tile(y, tile, stream); }
-    static Tile scaled(const Tile& x, __m256 first, __m256 /*second*/) { return avx2::scaled(x, first); } // one block
+    static Tile scaled(const Tile& x, float first, float second) { return avx2::scaled(x, first, second); }
     template <class Body> static void visit_encoder8(const Codebook8& book, const Body& body)
     {
         if (book.cells.hold_one_threshold)

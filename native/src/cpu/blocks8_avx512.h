@@ -13,11 +13,7 @@ struct Blocks8Set : BlocksSet {
 
     template <class T> static Tile load(const T* x) { return load_tile(x); }
     template <class T> static void store(T* y, const Tile& tile, bool stream) { store_tile(y, tile, stream); }
-    static Tile scaled(const Tile& x, __m512 first, __m512 second)
-    {
-        return {_mm512_mul_ps(x.v[0], first), _mm512_mul_ps(x.v[1], first), _mm512_mul_ps(x.v[2], second),
-                _mm512_mul_ps(x.v[3], second)};
-    }
+    static Tile scaled(const Tile& x, float first, float second) { return NBIT_AVX512::scaled(x, first, second); }
     template <class Body> static void visit_encoder8(const Codebook8& book, const Body& body)
     {
         if (!book.lines.fit)

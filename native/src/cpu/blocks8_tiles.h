@@ -16,9 +16,6 @@ namespace
 //   an Encoder8 with start(tile) and finish(tile, what start gave, codes, stream), which together write the tile's
 //   codes, and visit_encoder8(book, body), which calls body with the best encoder for the book;
 //   Decoder8(book).decode(codes), the tile of numbers.
-//
-// The codes of a tile are found in two steps, so that the second one of a tile can run beside the first one of the
-// next: they are a chain of dependent instructions, longer than a processor looks ahead.
 
 template <class Source>
 [[gnu::noinline]] void quantize_special_block8(const Codebook8& book, const Source* source, int64_t count, float absmax,
@@ -28,65 +25,51 @@ template <class Source>
         codes[i] = special_code8(book, to_float(load_element<Source>(source, i)), absmax);
 }
 
-template <class Set, class Encoder, class Source> struct BlockQuantizer8 {
-    static constexpr int64_t size = Set::tile_size, half = size / 2;
-    using Vector = typename Set::Vector;
-
-    const Codebook8& book;
-    const Encoder& encoder;
-
-    void quantize(const Source* source, int64_t count, uint8_t* codes, float* absmax, bool stream) const
+// The codes of a tile are a chain of dependent instructions, longer than a processor looks ahead. So the second step of
+// a tile runs beside the first step of the next one.
+template <class Set, class Encoder, class Source> class BlockCoder8
+{
+public:
+    // unseen: memory for the codes of a tile that nobody needs; with it there always is one that is started.
+    BlockCoder8(const Codebook8& book, const Encoder& encoder, const Source* source, uint8_t* codes, bool stream,
+                uint8_t* unseen)
+        : book_(book), encoder_(encoder), source_(source), codes_(codes), stream_(stream), tile_codes_(unseen)
     {
-        *absmax = Set::absmax_of(source, count);
-        if (is_special(*absmax)) [[unlikely]]
-            return quantize_special_block8(book, source, count, *absmax, codes);
-        const Vector reciprocal = Set::broadcast(block_reciprocal(*absmax));
-        const int64_t whole = count / size * size;
-        if (whole > 0) encode_tiles(source, whole, reciprocal, BlockAhead<Source>(source, count), codes, stream);
-        if (whole < count) encode_part(source + whole, count - whole, reciprocal, codes + whole);
     }
-
-    // Two blocks that fill a tile.
-    void quantize_pair(const Source* source, uint8_t* codes, float* absmax, bool stream) const
+    void encode(int64_t i, float first, float second)
     {
-        absmax[0] = Set::absmax_of(source, half);
-        absmax[1] = Set::absmax_of(source + half, half);
-        if (is_special(absmax[0]) || is_special(absmax[1])) [[unlikely]] {
-            quantize(source, half, codes, absmax, false);
-            return quantize(source + half, half, codes + half, absmax + 1, false);
-        }
-        const auto tile = Set::scaled(Set::load(source), Set::broadcast(block_reciprocal(absmax[0])),
-                                      Set::broadcast(block_reciprocal(absmax[1])));
-        encoder.finish(tile, encoder.start(tile), codes, stream);
+        const auto tile = Set::scaled(Set::load(source_ + i), first, second);
+        const auto started = encoder_.start(tile);
+        finish();
+        tile_ = tile;
+        started_ = started;
+        tile_codes_ = codes_ + i;
+    }
+    void finish() const { encoder_.finish(tile_, started_, tile_codes_, stream_); }
+    void encode_part(int64_t i, int64_t count, float reciprocal) const
+    {
+        const PaddedTile<Source, size> padded(source_ + i, count);
+        const auto tile = Set::scaled(Set::load(padded.data), reciprocal, reciprocal);
+        alignas(cache_line) uint8_t found[size];
+        encoder_.finish(tile, encoder_.start(tile), found, false);
+        std::memcpy(codes_ + i, found, static_cast<size_t>(count));
+    }
+    void encode_special(int64_t i, int64_t count, float absmax) const
+    {
+        quantize_special_block8(book_, source_ + i, count, absmax, codes_ + i);
     }
 
 private:
-    void encode_tiles(const Source* source, int64_t count, Vector reciprocal, const BlockAhead<Source>& ahead,
-                      uint8_t* codes, bool stream) const
-    {
-        auto tile = Set::scaled(Set::load(source), reciprocal, reciprocal);
-        auto started = encoder.start(tile);
-        int64_t i = size;
-        for (; i < count; i += size) {
-            ahead.template prefetch<Set>(i - size);
-            const auto next = Set::scaled(Set::load(source + i), reciprocal, reciprocal);
-            const auto next_started = encoder.start(next);
-            encoder.finish(tile, started, codes + i - size, stream);
-            tile = next;
-            started = next_started;
-        }
-        ahead.template prefetch<Set>(i - size);
-        encoder.finish(tile, started, codes + i - size, stream);
-    }
-
-    void encode_part(const Source* source, int64_t count, Vector reciprocal, uint8_t* codes) const
-    {
-        const PaddedTile<Source, size> padded(source, count);
-        const auto tile = Set::scaled(Set::load(padded.data), reciprocal, reciprocal);
-        alignas(cache_line) uint8_t found[size];
-        encoder.finish(tile, encoder.start(tile), found, false);
-        std::memcpy(codes, found, static_cast<size_t>(count));
-    }
+    static constexpr int64_t size = Set::tile_size;
+    const Codebook8& book_;
+    const Encoder& encoder_;
+    const Source* source_;
+    uint8_t* codes_;
+    bool stream_;
+    // The tile that is started
+    typename Set::Tile tile_ = {};
+    decltype(std::declval<Encoder>().start(tile_)) started_ = encoder_.start(tile_);
+    uint8_t* tile_codes_;
 };
 
 template <class Set, class Source>
@@ -97,13 +80,11 @@ void quantize_blocks8(const Codebook8& book, const void* from, int64_t count, in
     const auto* source = static_cast<const Source*>(from);
     stream = stream && is_aligned(codes, size) && (blocksize % size == 0 || 2 * blocksize == size);
     Set::visit_encoder8(book, [&](const auto& encoder) {
-        const BlockQuantizer8<Set, std::decay_t<decltype(encoder)>, Source> quantizer{book, encoder};
-        int64_t i = 0;
-        if (2 * blocksize == size)
-            for (; i + size <= count; i += size)
-                quantizer.quantize_pair(source + i, codes + i, absmax + i / blocksize, stream);
-        for (int64_t block = i / blocksize; i < count; i += blocksize, ++block)
-            quantizer.quantize(source + i, std::min(blocksize, count - i), codes + i, absmax + block, stream);
+        using Coder = BlockCoder8<Set, std::decay_t<decltype(encoder)>, Source>;
+        alignas(cache_line) uint8_t unseen[size];
+        Coder coder(book, encoder, source, codes, stream, unseen);
+        BlockWalk<Set, Source, Coder>(source, blocksize, absmax, coder).quantize(count);
+        coder.finish();
     });
     if (stream) Set::finish_stream();
 }
@@ -117,7 +98,7 @@ void dequantize_blocks8(const Codebook8& book, const uint8_t* codes, const float
     const typename Set::Decoder8 decoder(book);
     stream = stream && is_aligned(target, Set::vector_bytes) && (blocksize % size == 0 || 2 * blocksize == size);
     const auto tile = [&](const uint8_t* from, float first, float second) {
-        return Set::scaled(decoder.decode(from), Set::broadcast(first), Set::broadcast(second));
+        return Set::scaled(decoder.decode(from), first, second);
     };
     const auto part = [&](int64_t i, int64_t length, float scale) {
         alignas(cache_line) Target numbers[size];

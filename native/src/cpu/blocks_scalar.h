@@ -1,6 +1,6 @@
 // What all block kernels need in portable C++.
 #pragma once
-#include "cpu/absmax.h"
+#include "cpu/blocks_tiles.h"
 #include "cpu/conversions_scalar.h"
 
 namespace nbit::scalar
@@ -21,7 +21,8 @@ template <class T> inline Tile load_tile(const T* x)
     return tile;
 }
 
-inline Tile scaled(const Tile& x, float factor)
+// A tile is no longer than a block: its halves have the same factor.
+inline Tile scaled(const Tile& x, float factor, float)
 {
     Tile products;
     for (int64_t i = 0; i < tile_size; ++i)
@@ -37,8 +38,7 @@ template <class T> inline void store_tile(T* y, const Tile& tile, bool /*stream*
 
 struct BlocksSet {
     static constexpr int64_t vector_bytes = 1, tile_size = scalar::tile_size;
-    using Vector = float;
-    static float broadcast(float number) { return number; }
+    using Tile = scalar::Tile;
     template <class T> static float absmax_of(const T* x, int64_t count)
     {
         // Signed comparisons: the baseline's vectors have no others
@@ -49,6 +49,16 @@ struct BlocksSet {
             largest = bits > largest ? bits : largest;
         }
         return absmax_from_bits<T>(static_cast<uint32_t>(largest));
+    }
+    template <class T> static FourScales scales_of_four(const T* x, int64_t blocksize)
+    {
+        FourScales scales{{}, {}, false};
+        for (int block = 0; block < 4; ++block) {
+            scales.absmax[block] = absmax_of(x + block * blocksize, blocksize);
+            scales.reciprocal[block] = block_reciprocal(scales.absmax[block]);
+            scales.any_special = scales.any_special || is_special(scales.absmax[block]);
+        }
+        return scales;
     }
     static void prefetch(const void*) {}
     static void finish_stream() {}
