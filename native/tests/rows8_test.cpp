@@ -36,14 +36,18 @@ Rows8 quantize_rows(const Rows8Table& kernels, int32_t type, const Matrix& sourc
     return result;
 }
 
-Rows8 quantize_columns(const Rows8Table& kernels, int32_t type, const Matrix& source, const Bytes& left_out)
+// All of it as one part.
+Rows8 quantize_columns(const Rows8Table& kernels, int32_t type, const Matrix& source, const Bytes& left_out,
+                       bool stream = false)
 {
-    Rows8 result{Bytes(static_cast<size_t>(source.rows * source.columns)),
-                 std::vector<float>(static_cast<size_t>(source.columns)),
-                 {}};
-    kernels.quantize_columns.find(type)(source.elements.data(), {source.rows, source.columns, 0, source.columns},
-                                        left_out.empty() ? nullptr : left_out.data(),
-                                        reinterpret_cast<int8_t*>(result.codes.data()), result.absmax.data());
+    Rows8 result{Bytes(static_cast<size_t>(source.rows * source.columns)), {}, {}};
+    std::vector<uint32_t> largest(static_cast<size_t>(source.columns));
+    const MatrixPart part{source.rows, source.columns, source.columns};
+    kernels.raise_columns.find(type)(source.elements.data(), part, largest.data());
+    for (size_t c = 0; c < largest.size(); ++c)
+        result.absmax.push_back(!left_out.empty() && left_out[c] ? 0 : absmax_from_bits<float>(largest[c]));
+    kernels.quantize_columns.find(type)(source.elements.data(), part, result.absmax.data(),
+                                        reinterpret_cast<int8_t*>(result.codes.data()), source.rows, stream);
     return result;
 }
 
@@ -193,10 +197,12 @@ protected:
     void expect_same_columns(const Matrix& source, const Bytes& left_out) const
     {
         const Rows8 expected = quantize_columns(reference::rows8, type(), source, left_out);
-        const Rows8 found = quantize_columns(kernels(), type(), source, left_out);
-        ASSERT_TRUE(same_bytes(bytes_of(expected.absmax), bytes_of(found.absmax)))
-            << source.rows << " x " << source.columns;
-        ASSERT_TRUE(same_bytes(expected.codes, found.codes)) << source.rows << " x " << source.columns;
+        for (const bool stream : {false, true}) {
+            const Rows8 found = quantize_columns(kernels(), type(), source, left_out, stream);
+            ASSERT_TRUE(same_bytes(bytes_of(expected.absmax), bytes_of(found.absmax)))
+                << source.rows << " x " << source.columns;
+            ASSERT_TRUE(same_bytes(expected.codes, found.codes)) << source.rows << " x " << source.columns;
+        }
     }
 };
 
@@ -240,7 +246,7 @@ TEST_P(RowKernels8, QuantizeColumnsToTheBitsOfTheReferenceTwin)
 {
     for (const Numbers kind : kinds_of_numbers)
         for (const auto& [rows, columns] : std::vector<std::pair<int64_t, int64_t>>{
-                 {1, 1}, {64, 64}, {7, 130}, {63, 65}, {200, 33}, {129, 200}, {0, 5}, {5, 0}}) {
+                 {1, 1}, {64, 64}, {128, 130}, {7, 600}, {63, 65}, {200, 33}, {129, 200}, {0, 5}, {5, 0}}) {
             const Matrix source{rows, columns, rounded(type(), random_numbers(kind, rows * columns, 8))};
             expect_same_columns(source, {});
             Bytes left_out(static_cast<size_t>(columns));
@@ -250,23 +256,29 @@ TEST_P(RowKernels8, QuantizeColumnsToTheBitsOfTheReferenceTwin)
         }
 }
 
-TEST_P(RowKernels8, QuantizeARangeOfColumnsAndTouchNoOther)
+TEST_P(RowKernels8, QuantizeAPartOfAMatrixAndTouchNoOther)
 {
-    constexpr int64_t rows = 70, columns = 300;
+    constexpr int64_t rows = 200, columns = 700;
+    const int64_t size = data_type_size(type());
     const Matrix source{rows, columns, rounded(type(), random_numbers(Numbers::ordinary, rows * columns, 9))};
-    const Rows8 expected = quantize_columns(reference::rows8, type(), source, {});
-    for (const auto& [begin, end] : {std::pair<int64_t, int64_t>{64, 128}, {128, 300}, {0, 64}, {64, 64}}) {
-        Rows8 found{Bytes(rows * columns, 0xa5), std::vector<float>(columns, -1), {}};
-        kernels().quantize_columns.find(type())(source.elements.data(), {rows, columns, begin, end}, nullptr,
-                                                reinterpret_cast<int8_t*>(found.codes.data()), found.absmax.data());
-        for (int64_t c = 0; c < columns; ++c) {
-            const bool inside = c >= begin && c < end;
-            ASSERT_EQ(found.absmax[static_cast<size_t>(c)], inside ? expected.absmax[static_cast<size_t>(c)] : -1) << c;
-            for (int64_t r = 0; r < rows; ++r) {
-                const auto i = static_cast<size_t>(c * rows + r);
-                ASSERT_EQ(found.codes[i], inside ? expected.codes[i] : 0xa5) << r << ", " << c;
-            }
-        }
+    struct Place {
+        int64_t row, column, rows, columns;
+    };
+    for (const Place& place : {Place{0, 0, 64, 256}, {64, 256, 64, 444}, {3, 5, 130, 257}, {100, 1, 1, 1}}) {
+        const Bytes from(source.elements.begin() + (place.row * columns + place.column) * size, source.elements.end());
+        const MatrixPart part{place.rows, place.columns, columns};
+        std::vector<uint32_t> largest(columns, 0x3f800000), expected_largest = largest;
+        kernels().raise_columns.find(type())(from.data(), part, largest.data());
+        reference::rows8.raise_columns.find(type())(from.data(), part, expected_largest.data());
+        ASSERT_EQ(expected_largest, largest);
+        const std::vector<float> absmax(columns, 2);
+        Bytes found(rows * columns, 0xa5), expected = found;
+        const int64_t at = place.column * rows + place.row;
+        kernels().quantize_columns.find(type())(from.data(), part, absmax.data(),
+                                                reinterpret_cast<int8_t*>(found.data() + at), rows, false);
+        reference::rows8.quantize_columns.find(type())(from.data(), part, absmax.data(),
+                                                       reinterpret_cast<int8_t*>(expected.data() + at), rows, false);
+        ASSERT_TRUE(same_bytes(expected, found)) << place.row << ", " << place.column;
     }
 }
 

@@ -6,6 +6,8 @@
 #include "cpu/streaming.h"
 
 #include <algorithm>
+#include <atomic>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -23,6 +25,36 @@ void require_threshold(float threshold)
         throw Error(NBIT_STATUS_INVALID_ARGUMENT,
                     "threshold is %g; allowed are finite numbers above 0 (6 is usual), or 0 for no outliers",
                     static_cast<double>(threshold));
+}
+
+// A matrix cut into parts of so many rows and 2048 columns, which are as long a read as memory likes.
+struct Part {
+    int64_t row, column, rows, columns;
+};
+struct Parts {
+    static constexpr int64_t width = 2048;
+    int64_t rows, columns, height, across;
+
+    Parts(int64_t all_rows, int64_t all_columns, int64_t part_height)
+        : rows(all_rows), columns(all_columns), height(part_height), across(ceil_divide(all_columns, width))
+    {
+    }
+    int64_t count() const { return ceil_divide(rows, height) * across; }
+    Part operator[](int64_t i) const
+    {
+        const int64_t row = i / across * height, column = i % across * width;
+        return {row, column, std::min(height, rows - row), std::min(width, columns - column)};
+    }
+};
+
+// Raises a number that other threads raise too, in the order of the bits.
+void raise_bits(float& shared, uint32_t candidate) noexcept
+{
+    const std::atomic_ref<float> target(shared);
+    float known = target.load(std::memory_order_relaxed);
+    while (std::bit_cast<uint32_t>(known) < candidate &&
+           !target.compare_exchange_weak(known, std::bit_cast<float>(candidate), std::memory_order_relaxed)) {
+    }
 }
 
 } // namespace
@@ -86,18 +118,43 @@ int32_t nbit_columns8_quantize(nbit_context* context, int32_t source_type, const
 {
     return guarded([&] {
         const nbit_context& c = required(context, "context");
-        const QuantizeColumns8 kernel =
-            checked_kernel(rows8_of(instruction_set()).quantize_columns, "source_type", source_type);
-        const Region from{"source", source, checked_bytes(rows, columns, data_type_size(source_type))};
+        const Rows8Table& kernels = rows8_of(instruction_set());
+        const QuantizeColumns8 quantize = checked_kernel(kernels.quantize_columns, "source_type", source_type);
+        const RaiseColumns8 raise = kernels.raise_columns.find(source_type);
+        const int64_t source_size = data_type_size(source_type);
+        const Region from{"source", source, checked_bytes(rows, columns, source_size)};
         const Region to{"codes", codes, rows * columns};
         const Region scales{"column_absmax", column_absmax, checked_bytes(columns, sizeof(float))};
         const Region flags{"left_out", left_out, columns};
         require_memory({from, to, scales});
         require_disjoint({to, scales}, {from, flags});
 
-        constexpr int64_t panel = 64; // columns: a cache line of codes, and a tile of every instruction set
-        share_out(threads_for(c, from.bytes, to.bytes), columns, panel, [&](int64_t begin, int64_t end) {
-            kernel(source, {rows, columns, begin, end}, left_out, codes, column_absmax);
+        const auto at = [&](const Part& part) {
+            return static_cast<const char*>(source) + (part.row * columns + part.column) * source_size;
+        };
+        const int32_t threads = threads_for(c, from.bytes, to.bytes);
+        std::fill_n(column_absmax, columns, 0.0f);
+        const Parts tall(rows, columns, 256); // so that raising the common absmax costs little
+        share_out(threads, tall.count(), 1, [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; ++i) {
+                const Part part = tall[i];
+                uint32_t largest[Parts::width] = {};
+                raise(at(part), {part.rows, part.columns, columns}, largest);
+                for (int64_t j = 0; j < part.columns; ++j)
+                    raise_bits(column_absmax[part.column + j], largest[j]);
+            }
+        });
+        for (int64_t i = 0; i < columns; ++i)
+            column_absmax[i] =
+                left_out && left_out[i] ? 0 : absmax_from_bits<float>(std::bit_cast<uint32_t>(column_absmax[i]));
+        const Parts flat(rows, columns, 64); // a cache line of codes
+        const bool stream = should_stream(to.bytes);
+        share_out(threads, flat.count(), 1, [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; ++i) {
+                const Part part = flat[i];
+                quantize(at(part), {part.rows, part.columns, columns}, column_absmax + part.column,
+                         codes + part.column * rows + part.row, rows, stream);
+            }
         });
     });
 }

@@ -19,15 +19,17 @@ namespace nbit
 using QuantizeRows8 = void (*)(const void* source, int64_t rows, int64_t columns, float threshold, int8_t* codes,
                                float* absmax, uint8_t* outlier_columns, bool stream);
 
-// A matrix of which some columns are quantized.
-struct ColumnRange {
-    int64_t rows, columns; // of the matrix
-    int64_t begin, end;    // what to quantize
+// Part of a matrix: a few rows and columns of it, `stride` elements from row to row.
+struct MatrixPart {
+    int64_t rows, columns, stride;
 };
-// codes[columns, rows] is the transpose: column c goes to codes + c * rows, and its absmax to absmax[c]. Columns with
-// left_out[c] != 0 get codes and absmax 0; left_out may be null.
-using QuantizeColumns8 = void (*)(const void* source, const ColumnRange& range, const uint8_t* left_out, int8_t* codes,
-                                  float* absmax);
+// Makes largest[c] the larger one of itself and the magnitude bits, as float32, of all elements of column c.
+using RaiseColumns8 = void (*)(const void* source, const MatrixPart& part, uint32_t* largest);
+
+// Column c of the part, whose absmax is absmax[c], goes to codes + c * code_stride. Elements above absmax, which a
+// column that is left out has, get the code 0.
+using QuantizeColumns8 = void (*)(const void* source, const MatrixPart& part, const float* absmax, int8_t* codes,
+                                  int64_t code_stride, bool stream);
 
 // target[r, c] = round(codes[r, c] * absmax[r] * (1 / 127)), rounded to float32 after each product.
 using DequantizeRows8 = void (*)(const int8_t* codes, const float* absmax, int64_t rows, int64_t columns, void* target,
@@ -35,6 +37,7 @@ using DequantizeRows8 = void (*)(const int8_t* codes, const float* absmax, int64
 
 struct Rows8Table {
     FormatKernels<QuantizeRows8> quantize;            // by source
+    FormatKernels<RaiseColumns8> raise_columns;       // by source
     FormatKernels<QuantizeColumns8> quantize_columns; // by source
     FormatKernels<DequantizeRows8> dequantize;        // by target
 };

@@ -28,33 +28,8 @@ private:
     __m256i largest_ = _mm256_setzero_si256();
 };
 
-class TileColumnMaximum
-{
-public:
-    struct Bits {
-        alignas(32) uint32_t lane[tile_size];
-    };
-    void include(const Tile& x)
-    {
-        for (int j = 0; j < 4; ++j)
-            largest_[j] = _mm256_max_epi32(largest_[j], _mm256_castps_si256(absolute(x.v[j])));
-    }
-    Bits bits() const
-    {
-        Bits bits;
-        for (int j = 0; j < 4; ++j)
-            _mm256_store_si256(reinterpret_cast<__m256i*>(bits.lane + 8 * j), largest_[j]);
-        return bits;
-    }
-
-private:
-    __m256i largest_[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(),
-                           _mm256_setzero_si256()};
-};
-
 struct Rows8Set : BlocksSet {
     using OutlierScan = TileOutlierScan;
-    using ColumnMaximum = TileColumnMaximum;
 
     template <class T> static Tile load(const T* x) { return load_tile(x); }
     template <class T> static void store(T* y, const Tile& tile, bool stream) { store_tile(y, tile, stream); }
@@ -67,6 +42,20 @@ struct Rows8Set : BlocksSet {
     {
         return {_mm256_mul_ps(x.v[0], y.v[0]), _mm256_mul_ps(x.v[1], y.v[1]), _mm256_mul_ps(x.v[2], y.v[2]),
                 _mm256_mul_ps(x.v[3], y.v[3])};
+    }
+    static void raise(uint32_t* bits, const Tile& x)
+    {
+        auto* lanes = reinterpret_cast<__m256i*>(bits);
+        for (int j = 0; j < 4; ++j) {
+            const __m256i magnitude = _mm256_castps_si256(absolute(x.v[j]));
+            _mm256_storeu_si256(lanes + j, _mm256_max_epi32(_mm256_loadu_si256(lanes + j), magnitude));
+        }
+    }
+    static void store_line(int8_t* target, const int8_t* source, bool stream)
+    {
+        const auto* halves = reinterpret_cast<const __m256i*>(source);
+        avx2::store(target, _mm256_load_si256(halves), stream);
+        avx2::store(target + 32, _mm256_load_si256(halves + 1), stream);
     }
     static void encode(const Tile& x, const Tile& top, const Tile& scale, int8_t* codes, bool stream)
     {

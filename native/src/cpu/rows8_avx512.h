@@ -32,33 +32,8 @@ private:
     __m512i largest_ = _mm512_setzero_si512();
 };
 
-class TileColumnMaximum
-{
-public:
-    struct Bits {
-        alignas(64) uint32_t lane[tile_size];
-    };
-    void include(const Tile& x)
-    {
-        for (int j = 0; j < 4; ++j)
-            largest_[j] = _mm512_max_epi32(largest_[j], _mm512_castps_si512(_mm512_abs_ps(x.v[j])));
-    }
-    Bits bits() const
-    {
-        Bits bits;
-        for (int j = 0; j < 4; ++j)
-            _mm512_store_si512(bits.lane + 16 * j, largest_[j]);
-        return bits;
-    }
-
-private:
-    __m512i largest_[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),
-                           _mm512_setzero_si512()};
-};
-
 struct Rows8Set : BlocksSet {
     using OutlierScan = TileOutlierScan;
-    using ColumnMaximum = TileColumnMaximum;
 
     template <class T> static Tile load(const T* x) { return load_tile(x); }
     template <class T> static void store(T* y, const Tile& tile, bool stream) { store_tile(y, tile, stream); }
@@ -71,6 +46,17 @@ struct Rows8Set : BlocksSet {
     {
         return {_mm512_mul_ps(x.v[0], y.v[0]), _mm512_mul_ps(x.v[1], y.v[1]), _mm512_mul_ps(x.v[2], y.v[2]),
                 _mm512_mul_ps(x.v[3], y.v[3])};
+    }
+    static void raise(uint32_t* bits, const Tile& x)
+    {
+        for (int j = 0; j < 4; ++j) {
+            const __m512i magnitude = _mm512_castps_si512(_mm512_abs_ps(x.v[j]));
+            _mm512_storeu_si512(bits + 16 * j, _mm512_max_epi32(_mm512_loadu_si512(bits + 16 * j), magnitude));
+        }
+    }
+    static void store_line(int8_t* target, const int8_t* source, bool stream)
+    {
+        NBIT_AVX512::store(target, _mm512_load_si512(source), stream);
     }
     static void encode(const Tile& x, const Tile& top, const Tile& scale, int8_t* codes, bool stream)
     {

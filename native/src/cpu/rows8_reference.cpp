@@ -6,25 +6,7 @@ namespace nbit::reference
 namespace
 {
 
-// Elements of a matrix that stand in a row, or below one another.
-template <class T> struct Line {
-    const void* source;
-    int64_t first, step, count;
-
-    float operator[](int64_t i) const { return to_float(load_element<T>(source, first + i * step)); }
-};
-
 bool is_outlier(float value, float threshold) { return threshold > 0 && std::fabs(value) >= threshold; }
-
-template <class T> float absmax_of_line(const Line<T>& line, float threshold)
-{
-    float largest = 0;
-    for (int64_t i = 0; i < line.count; ++i) {
-        if (std::isnan(line[i])) largest = std::numeric_limits<float>::quiet_NaN();
-        if (!is_outlier(line[i], threshold) && std::fabs(line[i]) > largest) largest = std::fabs(line[i]);
-    }
-    return largest;
-}
 
 int8_t code_of(float value, float absmax)
 {
@@ -37,27 +19,39 @@ void quantize(const void* source, int64_t rows, int64_t columns, float threshold
               uint8_t* outlier_columns, bool /*stream*/)
 {
     for (int64_t r = 0; r < rows; ++r) {
-        const Line<Source> row{source, r * columns, 1, columns};
-        absmax[r] = absmax_of_line(row, threshold);
+        const auto value = [&](int64_t c) { return to_float(load_element<Source>(source, r * columns + c)); };
+        float largest = 0;
         for (int64_t c = 0; c < columns; ++c) {
-            const bool outlier = is_outlier(row[c], threshold);
+            if (std::isnan(value(c))) largest = std::numeric_limits<float>::quiet_NaN();
+            if (!is_outlier(value(c), threshold) && std::fabs(value(c)) > largest) largest = std::fabs(value(c));
+        }
+        absmax[r] = largest;
+        for (int64_t c = 0; c < columns; ++c) {
+            const bool outlier = is_outlier(value(c), threshold);
             if (outlier) outlier_columns[c] = 1;
-            codes[r * columns + c] = outlier ? int8_t{0} : code_of(row[c], absmax[r]);
+            codes[r * columns + c] = outlier ? int8_t{0} : code_of(value(c), largest);
         }
     }
 }
 
-template <class Source>
-void quantize_columns(const void* source, const ColumnRange& range, const uint8_t* left_out, int8_t* codes,
-                      float* absmax)
+template <class Source> void raise_columns(const void* source, const MatrixPart& part, uint32_t* largest)
 {
-    for (int64_t c = range.begin; c < range.end; ++c) {
-        const Line<Source> column{source, c, range.columns, range.rows};
-        const bool out = left_out && left_out[c];
-        absmax[c] = out ? 0 : absmax_of_line(column, 0);
-        for (int64_t r = 0; r < range.rows; ++r)
-            codes[c * range.rows + r] = out ? int8_t{0} : code_of(column[r], absmax[c]);
-    }
+    for (int64_t r = 0; r < part.rows; ++r)
+        for (int64_t c = 0; c < part.columns; ++c) {
+            const uint32_t bits = magnitude_bits(to_float(load_element<Source>(source, r * part.stride + c)));
+            if (bits > largest[c]) largest[c] = bits;
+        }
+}
+
+template <class Source>
+void quantize_columns(const void* source, const MatrixPart& part, const float* absmax, int8_t* codes,
+                      int64_t code_stride, bool /*stream*/)
+{
+    for (int64_t r = 0; r < part.rows; ++r)
+        for (int64_t c = 0; c < part.columns; ++c) {
+            const float value = to_float(load_element<Source>(source, r * part.stride + c));
+            codes[c * code_stride + r] = std::fabs(value) > absmax[c] ? int8_t{0} : code_of(value, absmax[c]);
+        }
 }
 
 template <class Target>
@@ -73,6 +67,7 @@ void dequantize(const int8_t* codes, const float* absmax, int64_t rows, int64_t 
 } // namespace
 
 constinit const Rows8Table rows8 = {make_format_kernels<QuantizeRows8>([]<class T> { return quantize<T>; }),
+                                    make_format_kernels<RaiseColumns8>([]<class T> { return raise_columns<T>; }),
                                     make_format_kernels<QuantizeColumns8>([]<class T> { return quantize_columns<T>; }),
                                     make_format_kernels<DequantizeRows8>([]<class T> { return dequantize<T>; })};
 

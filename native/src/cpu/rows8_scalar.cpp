@@ -28,26 +28,8 @@ private:
     uint32_t largest_ = 0;
 };
 
-class TileColumnMaximum
-{
-public:
-    struct Bits {
-        uint32_t lane[tile_size];
-    };
-    void include(const Tile& x)
-    {
-        for (int64_t i = 0; i < tile_size; ++i)
-            largest_.lane[i] = larger(largest_.lane[i], magnitude_bits(x.v[i]));
-    }
-    const Bits& bits() const { return largest_; }
-
-private:
-    Bits largest_ = {};
-};
-
 struct Rows8Set : BlocksSet {
     using OutlierScan = TileOutlierScan;
-    using ColumnMaximum = TileColumnMaximum;
 
     template <class T> static Tile load(const T* x) { return load_tile(x); }
     template <class T> static void store(T* y, const Tile& tile, bool stream) { store_tile(y, tile, stream); }
@@ -64,6 +46,15 @@ struct Rows8Set : BlocksSet {
         for (int64_t i = 0; i < tile_size; ++i)
             products.v[i] = x.v[i] * y.v[i];
         return products;
+    }
+    static void raise(uint32_t* bits, const Tile& x)
+    {
+        for (int64_t i = 0; i < tile_size; ++i)
+            bits[i] = larger(bits[i], magnitude_bits(x.v[i]));
+    }
+    static void store_line(int8_t* target, const int8_t* source, bool /*stream*/)
+    {
+        std::memcpy(target, source, cache_line);
     }
     static void encode(const Tile& x, const Tile& top, const Tile& scale, int8_t* codes, bool /*stream*/)
     {
