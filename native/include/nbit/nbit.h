@@ -206,14 +206,16 @@ NBIT_EXPORT int32_t nbit_codebook4_get_values(int32_t quant_type, float* values)
 /// float32. A quotient halfway between two codes takes the lower number for nf4, the smaller magnitude for fp4; a
 /// negative one keeps fp4's sign bit. NaN makes absmax NaN and so the whole block; beside an infinity, which keeps its
 /// sign, the finite elements become NaN. Blocks of zeros hold the code of zero and absmax 0. Source and packed need no
-/// alignment, and the result does not depend on the calling thread's floating-point mode. \param context Where to work.
+/// alignment, and the result does not depend on the calling thread's floating-point mode.
+/// \param context Where to work.
 /// \param quant_type One of nbit_quant_type.
 /// \param source_type float32, float16 or bfloat16, of nbit_data_type.
 /// \param source count elements.
 /// \param count 0 or more; the last block may be shorter.
 /// \param blocksize Elements that share one absmax: a power of two from 32 to 4096.
 /// \param packed (count + 1) / 2 bytes: the code of an even element in the upper four bits, of the odd one after it in
-/// the lower; those hold the code of zero after an odd count. \param absmax Receives ceil(count / blocksize) float32.
+/// the lower; those hold the code of zero after an odd count.
+/// \param absmax Receives ceil(count / blocksize) float32.
 NBIT_EXPORT int32_t nbit_blocks4_quantize(nbit_context* context, int32_t quant_type, int32_t source_type,
                                           const void* source, int64_t count, int64_t blocksize, uint8_t* packed,
                                           float* absmax);
@@ -364,12 +366,18 @@ NBIT_EXPORT int32_t nbit_rows8_quantize(nbit_context* context, int32_t source_ty
 NBIT_EXPORT int32_t nbit_rows8_dequantize(nbit_context* context, const int8_t* codes, const float* row_absmax,
                                           int64_t rows, int64_t columns, int32_t target_type, void* target);
 
-/// Quantizes columns to int8, by the rule of nbit_rows8_quantize without outliers, and transposes the codes: products
-/// of int8 matrices sum over the last dimension of both, so that this is the form for sums over rows (gradients of
-/// weights). \param context Where to work. \param source_type float32, float16 or bfloat16, of nbit_data_type. \param
-/// source Row-major [rows, columns]. \param rows 0 or more. \param columns 0 or more. \param left_out Null, or columns
-/// bytes: columns whose byte is not 0 get absmax 0 and codes 0. \param codes Receives the transpose, row-major
-/// [columns, rows]. \param column_absmax Receives columns float32.
+/// Quantizes columns to int8, by the rule of nbit_rows8_quantize without outliers, and transposes the codes.
+///
+/// Products of int8 matrices sum over the last dimension of both, so that this is the form for sums over rows, as in
+/// gradients of weights.
+/// \param context Where to work.
+/// \param source_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param source Row-major [rows, columns].
+/// \param rows 0 or more.
+/// \param columns 0 or more.
+/// \param left_out Null, or columns bytes: columns whose byte is not 0 get absmax 0 and codes 0.
+/// \param codes Receives the transpose, row-major [columns, rows].
+/// \param column_absmax Receives columns float32.
 NBIT_EXPORT int32_t nbit_columns8_quantize(nbit_context* context, int32_t source_type, const void* source, int64_t rows,
                                            int64_t columns, const uint8_t* left_out, int8_t* codes,
                                            float* column_absmax);
