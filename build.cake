@@ -163,6 +163,9 @@ Task("api").Does(() =>
 Task("bench").IsDependentOn("managed").Does(() => Program("bench/NBit.Benchmarks", passedOn));
 
 Task("format").Does(() =>
-    Run("clang-format", "-i " + string.Join(' ', GetFiles("native/**/*.h").Concat(GetFiles("native/**/*.cpp")))));
+{
+    Run("clang-format", "-i " + string.Join(' ', GetFiles("native/**/*.h").Concat(GetFiles("native/**/*.cpp"))));
+    Run("dotnet", "csharpier format .");
+});
 
 RunTarget(target);

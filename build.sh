@@ -40,4 +40,5 @@ fi
 
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 dotnet tool restore >/dev/null
-exec dotnet cake build.cake --target="$target" --verbosity=quiet --no-report --settings_enablescriptcache=true -- "$@"
+exec dotnet cake build.cake --target="$target" --verbosity=quiet --no-report --settings_enablescriptcache=true \
+  --paths_cache=artifacts/cake -- "$@"

@@ -11,18 +11,15 @@ internal static class Families
 {
     /// <param name="sets">The instruction sets whose kernels are measured.</param>
     public static IReadOnlyList<Family> All(IReadOnlyList<InstructionSet> sets) =>
-    [
-        .. CastFamilies.All(sets),
-        StepFamily.Create(),
-        LinearFamily.Create(),
-    ];
+        [.. CastFamilies.All(sets), StepFamily.Create(), LinearFamily.Create()];
 
     /// <summary>The rows whose name, or whose family's, contains a text.</summary>
     public static IReadOnlyList<Family> Matching(IReadOnlyList<Family> families, string filter) =>
-    [
-        .. families.Select(family => family with { Rows = [.. family.Rows.Where(row => Matches(family, row, filter))] })
-            .Where(family => family.Rows.Count > 0),
-    ];
+        [
+            .. families
+                .Select(family => family with { Rows = [.. family.Rows.Where(row => Matches(family, row, filter))] })
+                .Where(family => family.Rows.Count > 0),
+        ];
 
     private static bool Matches(Family family, Row row, string filter) =>
         $"{family.Name} {row.Name}".Contains(filter, StringComparison.OrdinalIgnoreCase);

@@ -23,14 +23,19 @@ rounds.Validators.Add(result =>
 
 var root = new RootCommand("Measures NBit beside libtorch: by BenchmarkDotNet, or with --ratios or --check")
 {
-    ratios, check, filter, rounds, sets,
+    ratios,
+    check,
+    filter,
+    rounds,
+    sets,
 };
 root.SetAction(parsed =>
 {
     NBitRuntime.Initialize();
     if (!parsed.GetValue(ratios) && !parsed.GetValue(check))
     {
-        BenchmarkSwitcher.FromAssembly(typeof(Families).Assembly)
+        BenchmarkSwitcher
+            .FromAssembly(typeof(Families).Assembly)
             .Run(["--filter", parsed.GetValue(filter) ?? "*"], new RecordConfiguration());
         return 0;
     }
@@ -41,7 +46,8 @@ root.SetAction(parsed =>
     {
         var names = string.Join(", ", all.Select(family => family.Name));
         Console.Error.WriteLine(
-            $"--filter is '{parsed.GetValue(filter)}', which no row's name contains; the families are {names}");
+            $"--filter is '{parsed.GetValue(filter)}', which no row's name contains; the families are {names}"
+        );
         return 1;
     }
 

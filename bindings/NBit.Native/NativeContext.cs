@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace NBit.Native;
 
-/// <summary>Owns an <c>nbit_context</c>: the device, the stream and the number of threads that work is issued with.</summary>
+/// <summary>
+/// Owns an <c>nbit_context</c>: the device, the stream and the number of threads that work is issued with.
+/// </summary>
 public sealed unsafe class NativeContext : SafeHandle
 {
     /// <summary>Creates a context.</summary>
@@ -10,8 +12,13 @@ public sealed unsafe class NativeContext : SafeHandle
     /// <param name="deviceIndex">The device's ordinal; 0 for the CPU.</param>
     /// <param name="threads">The most threads that a call uses; 0 for as many as the machine has processors.</param>
     /// <exception cref="ArgumentException">An argument is outside what is allowed.</exception>
-    /// <exception cref="NotSupportedException">There is no such device, or NBIT_ISA asks for what this CPU lacks.</exception>
-    public NativeContext(nbit_device_kind kind = nbit_device_kind.NBIT_DEVICE_KIND_CPU, int deviceIndex = 0, int threads = 0)
+    /// <exception cref="NotSupportedException">There is no such device, or NBIT_ISA asks for what this CPU
+    /// lacks.</exception>
+    public NativeContext(
+        nbit_device_kind kind = nbit_device_kind.NBIT_DEVICE_KIND_CPU,
+        int deviceIndex = 0,
+        int threads = 0
+    )
         : base(0, ownsHandle: true)
     {
         nbit_context* context;
@@ -32,7 +39,9 @@ public sealed unsafe class NativeContext : SafeHandle
         }
     }
 
-    /// <summary>The most threads that a call on this context uses; set 0 for as many as the machine has processors.</summary>
+    /// <summary>
+    /// The most threads that a call on this context uses; set 0 for as many as the machine has processors.
+    /// </summary>
     public int Threads
     {
         get

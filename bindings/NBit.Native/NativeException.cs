@@ -4,22 +4,16 @@ namespace NBit.Native;
 public sealed class NativeException : Exception
 {
     /// <summary>Creates the exception.</summary>
-    public NativeException()
-    {
-    }
+    public NativeException() { }
 
     /// <summary>Creates the exception with a message.</summary>
     /// <param name="message">libnbit's message.</param>
     public NativeException(string message)
-        : base(message)
-    {
-    }
+        : base(message) { }
 
     /// <summary>Creates the exception with a message and a cause.</summary>
     /// <param name="message">libnbit's message.</param>
     /// <param name="innerException">The cause.</param>
     public NativeException(string message, Exception innerException)
-        : base(message, innerException)
-    {
-    }
+        : base(message, innerException) { }
 }

@@ -5,7 +5,8 @@ using System.Runtime.InteropServices;
 namespace NBit.Native;
 
 /// <summary>
-/// Finds libnbit and libnbit_torch. Searched, in this order: <see cref="Directory" />, the directory that the environment
+/// Finds libnbit and libnbit_torch. Searched, in this order: <see cref="Directory" />, the directory that the
+/// environment
 /// variable NBIT_NATIVE_DIRECTORY names, where the runtime looks for native assets of the application's packages, and
 /// beside the assembly. Never the current directory.
 /// </summary>
@@ -25,7 +26,11 @@ public static unsafe class NativeLibraries
         {
             lock (Gate)
             {
-                return Loaded.ToDictionary(library => library.Key, library => library.Value.Path, StringComparer.Ordinal);
+                return Loaded.ToDictionary(
+                    library => library.Key,
+                    library => library.Value.Path,
+                    StringComparer.Ordinal
+                );
             }
         }
     }
@@ -33,7 +38,8 @@ public static unsafe class NativeLibraries
     /// <summary>Loads a native library of NBit's, or gives the handle of the loaded one.</summary>
     /// <param name="name"><see cref="Libnbit.Library" /> or <see cref="LibnbitTorch.Library" />.</param>
     /// <returns>The operating system's handle.</returns>
-    /// <exception cref="NativeLibraryNotFoundException">It was found nowhere, or none of those found could be loaded.</exception>
+    /// <exception cref="NativeLibraryNotFoundException">It was found nowhere, or none of those found could be
+    /// loaded.</exception>
     /// <exception cref="NotSupportedException">The one found implements another major version of the ABI.</exception>
     public static nint Load(string name)
     {
@@ -58,14 +64,23 @@ public static unsafe class NativeLibraries
     [ModuleInitializer]
     [SuppressMessage("Usage", "CA2255", Justification = "The resolver must be there before the first P/Invoke binds.")]
     internal static void Register() =>
-        NativeLibrary.SetDllImportResolver(typeof(NativeLibraries).Assembly, static (name, _, _) =>
-            name is Libnbit.Library or LibnbitTorch.Library ? Load(name) : 0);
+        NativeLibrary.SetDllImportResolver(
+            typeof(NativeLibraries).Assembly,
+            static (name, _, _) => name is Libnbit.Library or LibnbitTorch.Library ? Load(name) : 0
+        );
 
     private static (nint Handle, string Path) Search(string name)
     {
-        var file = OperatingSystem.IsWindows() ? $"{name}.dll" : OperatingSystem.IsMacOS() ? $"lib{name}.dylib" : $"lib{name}.so";
+        var file =
+            OperatingSystem.IsWindows() ? $"{name}.dll"
+            : OperatingSystem.IsMacOS() ? $"lib{name}.dylib"
+            : $"lib{name}.so";
         var trace = new List<string>();
-        foreach (var path in Directories().Distinct(StringComparer.Ordinal).Select(directory => Path.Combine(directory, file)))
+        foreach (
+            var path in Directories()
+                .Distinct(StringComparer.Ordinal)
+                .Select(directory => Path.Combine(directory, file))
+        )
         {
             if (!File.Exists(path))
             {
@@ -85,8 +100,9 @@ public static unsafe class NativeLibraries
 
         throw new NativeLibraryNotFoundException(
             $"{file} could not be loaded. Reference the package NBit.Native for this platform ({RuntimeInformation.RuntimeIdentifier}), "
-            + $"or set {nameof(NativeLibraries)}.{nameof(Directory)} or the environment variable {EnvironmentVariable} to the directory "
-            + $"that holds it. Tried:\n  {string.Join("\n  ", trace)}");
+                + $"or set {nameof(NativeLibraries)}.{nameof(Directory)} or the environment variable {EnvironmentVariable} to the directory "
+                + $"that holds it. Tried:\n  {string.Join("\n  ", trace)}"
+        );
     }
 
     private static IEnumerable<string> Directories()
@@ -117,7 +133,11 @@ public static unsafe class NativeLibraries
         }
     }
 
-    [UnconditionalSuppressMessage("SingleFile", "IL3000", Justification = "Empty in a single file, where the base directory is used.")]
+    [UnconditionalSuppressMessage(
+        "SingleFile",
+        "IL3000",
+        Justification = "Empty in a single file, where the base directory is used."
+    )]
     private static IEnumerable<string> AssemblyDirectories()
     {
         if (Path.GetDirectoryName(typeof(NativeLibraries).Assembly.Location) is { Length: > 0 } directory)
@@ -130,19 +150,26 @@ public static unsafe class NativeLibraries
 
     private static string PortableRuntimeIdentifier()
     {
-        var system = OperatingSystem.IsWindows() ? "win" : OperatingSystem.IsMacOS() ? "osx" : "linux";
+        var system =
+            OperatingSystem.IsWindows() ? "win"
+            : OperatingSystem.IsMacOS() ? "osx"
+            : "linux";
         return $"{system}-{RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}";
     }
 
     private static void CheckVersion(nint handle, string path)
     {
-        var version = (delegate* unmanaged<int*, int*, int*, int>)NativeLibrary.GetExport(handle, nameof(Libnbit.nbit_version_get));
-        int major, minor, patch;
+        var version = (delegate* unmanaged<int*, int*, int*, int>)
+            NativeLibrary.GetExport(handle, nameof(Libnbit.nbit_version_get));
+        int major,
+            minor,
+            patch;
         if (version(&major, &minor, &patch) != 0 || major != (int)nbit_abi_version.NBIT_ABI_VERSION_MAJOR)
         {
             throw new NotSupportedException(
                 $"{path} implements version {major}.{minor}.{patch} of the ABI; this NBit.Native needs major version "
-                + $"{(int)nbit_abi_version.NBIT_ABI_VERSION_MAJOR}. Use the library that comes with the package.");
+                    + $"{(int)nbit_abi_version.NBIT_ABI_VERSION_MAJOR}. Use the library that comes with the package."
+            );
         }
     }
 }

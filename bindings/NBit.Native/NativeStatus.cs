@@ -6,7 +6,8 @@ namespace NBit.Native;
 public static unsafe class NativeStatus
 {
     /// <summary>Returns if the status is success, else throws what it stands for with libnbit's message.</summary>
-    /// <param name="status">What a function of <see cref="Libnbit" /> or <see cref="LibnbitTorch" /> returned, on this thread.</param>
+    /// <param name="status">What a function of <see cref="Libnbit" /> or <see cref="LibnbitTorch" /> returned, on this
+    /// thread.</param>
     /// <exception cref="ArgumentException">An argument was outside what is allowed.</exception>
     /// <exception cref="OutOfMemoryException">Native memory could not be had.</exception>
     /// <exception cref="NotSupportedException">This machine, or a library on it, cannot do what was asked.</exception>
@@ -27,12 +28,13 @@ public static unsafe class NativeStatus
         return Marshal.PtrToStringUTF8((nint)message) ?? "";
     }
 
-    private static Exception ToException(nbit_status status, string message) => status switch
-    {
-        nbit_status.NBIT_STATUS_INVALID_ARGUMENT => new ArgumentException(message),
-        nbit_status.NBIT_STATUS_OUT_OF_MEMORY => new InsufficientMemoryException(message),
-        nbit_status.NBIT_STATUS_NOT_SUPPORTED => new NotSupportedException(message),
-        nbit_status.NBIT_STATUS_INVALID_STATE => new InvalidOperationException(message),
-        _ => new NativeException(message),
-    };
+    private static Exception ToException(nbit_status status, string message) =>
+        status switch
+        {
+            nbit_status.NBIT_STATUS_INVALID_ARGUMENT => new ArgumentException(message),
+            nbit_status.NBIT_STATUS_OUT_OF_MEMORY => new InsufficientMemoryException(message),
+            nbit_status.NBIT_STATUS_NOT_SUPPORTED => new NotSupportedException(message),
+            nbit_status.NBIT_STATUS_INVALID_STATE => new InvalidOperationException(message),
+            _ => new NativeException(message),
+        };
 }

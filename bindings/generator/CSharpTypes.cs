@@ -3,12 +3,17 @@ namespace NBit.Bindings.Generator;
 /// <summary>Translates C types, as clang spells them, to C#.</summary>
 internal sealed class CSharpTypes(IReadOnlyDictionary<string, string> table, IEnumerable<Header> headers)
 {
-    private readonly HashSet<string> _opaque = headers.SelectMany(header => header.OpaqueTypes).ToHashSet(StringComparer.Ordinal);
+    private readonly HashSet<string> _opaque = headers
+        .SelectMany(header => header.OpaqueTypes)
+        .ToHashSet(StringComparer.Ordinal);
 
-    private readonly Dictionary<string, string> _callbacks =
-        headers.SelectMany(header => header.CallbackTypes).ToDictionary(StringComparer.Ordinal);
+    private readonly Dictionary<string, string> _callbacks = headers
+        .SelectMany(header => header.CallbackTypes)
+        .ToDictionary(StringComparer.Ordinal);
 
-    /// <summary>The C# type of a C type: fixed-width integers, float, double, pointers to them, opaque types and callbacks.</summary>
+    /// <summary>
+    /// The C# type of a C type: fixed-width integers, float, double, pointers to them, opaque types and callbacks.
+    /// </summary>
     /// <exception cref="NotSupportedException">The ABI allows no such type.</exception>
     public string Translate(string type)
     {
@@ -27,13 +32,18 @@ internal sealed class CSharpTypes(IReadOnlyDictionary<string, string> table, IEn
             : _opaque.Contains(type) ? type
             : _callbacks.TryGetValue(type, out var callback) ? Callback(callback)
             : throw new NotSupportedException(
-                $"C type '{type}' is not allowed in the ABI: use fixed-width integers, float, double, pointers to them and to opaque types");
+                $"C type '{type}' is not allowed in the ABI: use fixed-width integers, float, double, pointers to them and to opaque types"
+            );
     }
 
     // C# pointers have no const.
     private static string WithoutConst(string type) =>
-        string.Join(' ', type.Replace("*const", "* const", StringComparison.Ordinal)
-            .Split(' ', StringSplitOptions.RemoveEmptyEntries).Where(word => word != "const"));
+        string.Join(
+            ' ',
+            type.Replace("*const", "* const", StringComparison.Ordinal)
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries)
+                .Where(word => word != "const")
+        );
 
     // "R (*)(A, B)" becomes "delegate* unmanaged<A, B, R>".
     private string Callback(string type)
@@ -49,7 +59,12 @@ internal sealed class CSharpTypes(IReadOnlyDictionary<string, string> table, IEn
         var start = 0;
         for (var i = 0; i < parameters.Length; i++)
         {
-            depth += parameters[i] switch { '(' => 1, ')' => -1, _ => 0 };
+            depth += parameters[i] switch
+            {
+                '(' => 1,
+                ')' => -1,
+                _ => 0,
+            };
             if (depth == 0 && parameters[i] == ',')
             {
                 yield return parameters[start..i];

@@ -28,7 +28,9 @@ internal static class ClangAst
                     opaque.Add(Name(node));
                     break;
                 case "RecordDecl":
-                    throw new NotSupportedException($"{header}: struct {Name(node)} is defined; the ABI has opaque types only");
+                    throw new NotSupportedException(
+                        $"{header}: struct {Name(node)} is defined; the ABI has opaque types only"
+                    );
                 case "TypedefDecl" when Type(node).Contains("(*)", StringComparison.Ordinal):
                     callbacks.Add(Name(node), Type(node));
                     break;
@@ -41,7 +43,9 @@ internal static class ClangAst
     private static string Dump(string header, ClangSettings settings)
     {
         var start = new ProcessStartInfo(FindClang()) { RedirectStandardOutput = true, UseShellExecute = false };
-        foreach (var argument in (string[])["-Xclang", "-ast-dump=json", "-fsyntax-only", .. settings.Arguments, header])
+        foreach (
+            var argument in (string[])["-Xclang", "-ast-dump=json", "-fsyntax-only", .. settings.Arguments, header]
+        )
         {
             start.ArgumentList.Add(argument);
         }
@@ -49,36 +53,55 @@ internal static class ClangAst
         using var clang = Process.Start(start) ?? throw new InvalidOperationException("clang did not start");
         var output = clang.StandardOutput.ReadToEnd();
         clang.WaitForExit();
-        return clang.ExitCode == 0 ? output : throw new InvalidDataException($"clang refuses {header} (exit code {clang.ExitCode})");
+        return clang.ExitCode == 0
+            ? output
+            : throw new InvalidDataException($"clang refuses {header} (exit code {clang.ExitCode})");
     }
 
     private static string FindClang()
     {
         string[] names = ["clang", .. Enumerable.Range(14, 12).Select(version => $"clang-{version}")];
         var folders = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator);
-        return names.SelectMany(name => folders.Select(folder => Path.Combine(folder, name))).FirstOrDefault(File.Exists)
-            ?? throw new FileNotFoundException("clang is not on the PATH; install it (on Debian: apt-get install clang-14)");
+        return names
+                .SelectMany(name => folders.Select(folder => Path.Combine(folder, name)))
+                .FirstOrDefault(File.Exists)
+            ?? throw new FileNotFoundException(
+                "clang is not on the PATH; install it (on Debian: apt-get install clang-14)"
+            );
     }
 
     private static Function ReadFunction(JsonElement node)
     {
         var signature = Type(node);
-        var parameters = Children(node).Where(child => Kind(child) == "ParmVarDecl")
+        var parameters = Children(node)
+            .Where(child => Kind(child) == "ParmVarDecl")
             .Select(child => new Parameter(Name(child), Type(child)));
-        return new Function(Name(node), signature[..signature.IndexOf('(', StringComparison.Ordinal)].Trim(), parameters.ToList(), ReadComment(node));
+        return new Function(
+            Name(node),
+            signature[..signature.IndexOf('(', StringComparison.Ordinal)].Trim(),
+            parameters.ToList(),
+            ReadComment(node)
+        );
     }
 
     private static Enumeration ReadEnumeration(JsonElement node)
     {
-        var constants = Children(node).Where(child => Kind(child) == "EnumConstantDecl")
+        var constants = Children(node)
+            .Where(child => Kind(child) == "EnumConstantDecl")
             .Select(child => new Constant(Name(child), ConstantValue(child), ReadComment(child)));
         return new Enumeration(Name(node), constants.ToList(), ReadComment(node));
     }
 
     private static long ConstantValue(JsonElement constant) =>
-        Children(constant).Where(child => child.TryGetProperty("value", out _))
-            .Select(child => long.Parse(child.GetProperty("value").GetString()!, System.Globalization.CultureInfo.InvariantCulture))
-            .DefaultIfEmpty(long.MinValue).First() is var value && value != long.MinValue
+        Children(constant)
+            .Where(child => child.TryGetProperty("value", out _))
+            .Select(child =>
+                long.Parse(child.GetProperty("value").GetString()!, System.Globalization.CultureInfo.InvariantCulture)
+            )
+            .DefaultIfEmpty(long.MinValue)
+            .First()
+            is var value
+        && value != long.MinValue
             ? value
             : throw new NotSupportedException($"{Name(constant)} has no explicit value; the ABI states each");
 
@@ -90,8 +113,12 @@ internal static class ClangAst
             return Comment.None;
         }
 
-        var paragraphs = Children(comment).Where(child => Kind(child) == "ParagraphComment").Select(Text).Where(text => text.Length > 0);
-        var parameters = Children(comment).Where(child => Kind(child) == "ParamCommandComment")
+        var paragraphs = Children(comment)
+            .Where(child => Kind(child) == "ParagraphComment")
+            .Select(Text)
+            .Where(text => text.Length > 0);
+        var parameters = Children(comment)
+            .Where(child => Kind(child) == "ParamCommandComment")
             .ToDictionary(child => child.GetProperty("param").GetString()!, Text, StringComparer.Ordinal);
         return new Comment(paragraphs.ToList(), parameters);
     }
@@ -118,7 +145,8 @@ internal static class ClangAst
 
     // clang names the including file at each declaration that comes from an included one.
     private static bool IsInMainFile(JsonElement node) =>
-        node.TryGetProperty("loc", out var location) && location.TryGetProperty("offset", out _)
+        node.TryGetProperty("loc", out var location)
+        && location.TryGetProperty("offset", out _)
         && !location.TryGetProperty("includedFrom", out _);
 
     private static IEnumerable<JsonElement> Children(JsonElement node) =>

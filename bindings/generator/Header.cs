@@ -5,7 +5,8 @@ internal sealed record Header(
     IReadOnlyList<Function> Functions,
     IReadOnlyList<Enumeration> Enumerations,
     IReadOnlyList<string> OpaqueTypes,
-    IReadOnlyDictionary<string, string> CallbackTypes);
+    IReadOnlyDictionary<string, string> CallbackTypes
+);
 
 internal sealed record Function(string Name, string ReturnType, IReadOnlyList<Parameter> Parameters, Comment Comment);
 

@@ -8,7 +8,8 @@ internal sealed record Settings(
     string Namespace,
     string Output,
     IReadOnlyList<HeaderSettings> Headers,
-    IReadOnlyDictionary<string, string> Types)
+    IReadOnlyDictionary<string, string> Types
+)
 {
     private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
     {

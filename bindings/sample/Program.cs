@@ -9,15 +9,40 @@ using var context = new NativeContext(threads: 1);
 unsafe
 {
     // The first cast measures the largest magnitude, from which the scale follows; the second one uses it.
-    float amax = 0, scale = 1;
-    fixed (float* source = numbers, decoded = back)
+    float amax = 0,
+        scale = 1;
+    fixed (
+        float* source = numbers,
+            decoded = back
+    )
     fixed (byte* target = codes)
     {
-        Cast(source, nbit_data_type.NBIT_DATA_TYPE_FLOAT32, target, nbit_data_type.NBIT_DATA_TYPE_FLOAT8_E4M3FN, &scale, &amax);
+        Cast(
+            source,
+            nbit_data_type.NBIT_DATA_TYPE_FLOAT32,
+            target,
+            nbit_data_type.NBIT_DATA_TYPE_FLOAT8_E4M3FN,
+            &scale,
+            &amax
+        );
         scale = largest / amax;
-        Cast(source, nbit_data_type.NBIT_DATA_TYPE_FLOAT32, target, nbit_data_type.NBIT_DATA_TYPE_FLOAT8_E4M3FN, &scale, null);
+        Cast(
+            source,
+            nbit_data_type.NBIT_DATA_TYPE_FLOAT32,
+            target,
+            nbit_data_type.NBIT_DATA_TYPE_FLOAT8_E4M3FN,
+            &scale,
+            null
+        );
         var inverse = 1 / scale;
-        Cast(target, nbit_data_type.NBIT_DATA_TYPE_FLOAT8_E4M3FN, decoded, nbit_data_type.NBIT_DATA_TYPE_FLOAT32, &inverse, null);
+        Cast(
+            target,
+            nbit_data_type.NBIT_DATA_TYPE_FLOAT8_E4M3FN,
+            decoded,
+            nbit_data_type.NBIT_DATA_TYPE_FLOAT32,
+            &inverse,
+            null
+        );
     }
 
     Console.WriteLine($"amax {amax}, scale {scale}");
@@ -25,8 +50,10 @@ unsafe
 
 for (var i = 0; i < numbers.Length; i++)
 {
-    Console.WriteLine($"{numbers[i],10} -> 0x{codes[i]:x2} -> {back[i]}");
+    Console.WriteLine($"{numbers[i], 10} -> 0x{codes[i]:x2} -> {back[i]}");
 }
 
 unsafe void Cast(void* source, nbit_data_type from, void* target, nbit_data_type to, float* scale, float* amax) =>
-    NativeStatus.ThrowIfFailed(Libnbit.nbit_values_cast(context.Address, (int)from, source, numbers.Length, (int)to, target, scale, amax));
+    NativeStatus.ThrowIfFailed(
+        Libnbit.nbit_values_cast(context.Address, (int)from, source, numbers.Length, (int)to, target, scale, amax)
+    );

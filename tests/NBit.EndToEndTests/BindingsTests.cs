@@ -28,7 +28,10 @@ public sealed class BindingsTests
     [Test]
     public void The_sample_casts_without_TorchSharp()
     {
-        Assert.That(Directory.EnumerateFiles(_folder, "*orch*", SearchOption.AllDirectories).Select(Path.GetFileName), Is.EqualTo(new[] { "libnbit_torch.so" }));
+        Assert.That(
+            Directory.EnumerateFiles(_folder, "*orch*", SearchOption.AllDirectories).Select(Path.GetFileName),
+            Is.EqualTo(new[] { "libnbit_torch.so" })
+        );
         var result = Run();
         Assert.That(result.ExitCode, Is.Zero, result.Error);
         Assert.That(result.Output, Does.StartWith("amax 100, scale 4.48").And.Contain("3.14159 -> 0x56 -> 3.125"));
@@ -40,7 +43,11 @@ public sealed class BindingsTests
         Directory.Delete(Path.Combine(_folder, "runtimes"), recursive: true);
         var result = Run();
         Assert.That(result.ExitCode, Is.Not.Zero);
-        Assert.That(result.Error, Does.Contain("NativeLibraryNotFoundException").And.Contain("libnbit.so could not be loaded. Reference the package NBit.Native"));
+        Assert.That(
+            result.Error,
+            Does.Contain("NativeLibraryNotFoundException")
+                .And.Contain("libnbit.so could not be loaded. Reference the package NBit.Native")
+        );
         Assert.That(result.Error, Does.Contain($"{Path.Combine(_folder, "libnbit.so")}: not there"));
     }
 
@@ -55,13 +62,19 @@ public sealed class BindingsTests
         Assert.That(result.ExitCode, Is.Zero, result.Error);
     }
 
-    [TestCase("int nbit_version_get(int* a, int* b, int* c) { *a = 99; *b = *c = 0; return 0; }", "implements version 99.0.0 of the ABI; this NBit.Native needs major version")]
+    [TestCase(
+        "int nbit_version_get(int* a, int* b, int* c) { *a = 99; *b = *c = 0; return 0; }",
+        "implements version 99.0.0 of the ABI; this NBit.Native needs major version"
+    )]
     [TestCase("int nothing;", "nbit_version_get")]
     public void A_library_that_is_another_one_is_refused(string code, string message)
     {
         var other = Directory.CreateDirectory(Path.Combine(_folder, "other")).FullName;
         File.WriteAllText(Path.Combine(other, "other.c"), code);
-        using var compiler = Process.Start("gcc", ["-shared", "-fPIC", "-o", Path.Combine(other, "libnbit.so"), Path.Combine(other, "other.c")]);
+        using var compiler = Process.Start(
+            "gcc",
+            ["-shared", "-fPIC", "-o", Path.Combine(other, "libnbit.so"), Path.Combine(other, "other.c")]
+        );
         compiler.WaitForExit();
         Assert.That(compiler.ExitCode, Is.Zero);
         var result = Run(other);
@@ -79,9 +92,16 @@ public sealed class BindingsTests
         Assert.That(Run(broken).Error, Does.Contain("libnbit.so: ").And.Contain(broken));
     }
 
-    private ProcessResult Run(string? nativeDirectory = null) => ChildProcess.Run(
-        Sample,
-        [],
-        nativeDirectory is null ? null : new Dictionary<string, string>(StringComparer.Ordinal) { ["NBIT_NATIVE_DIRECTORY"] = nativeDirectory },
-        _folder);
+    private ProcessResult Run(string? nativeDirectory = null) =>
+        ChildProcess.Run(
+            Sample,
+            [],
+            nativeDirectory is null
+                ? null
+                : new Dictionary<string, string>(StringComparer.Ordinal)
+                {
+                    ["NBIT_NATIVE_DIRECTORY"] = nativeDirectory,
+                },
+            _folder
+        );
 }

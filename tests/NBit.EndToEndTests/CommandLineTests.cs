@@ -14,14 +14,32 @@ public sealed class CommandLineTests
         var plot = Path.Combine(Path.GetTempPath(), $"nbit-{Guid.NewGuid():N}.png");
         var result = ChildProcess.Run(Tool, ["demo", "digits", "--json", "--plot", plot]);
         Assert.That(result.ExitCode, Is.Zero, result.Error);
-        var rows = JsonDocument.Parse(result.Output).RootElement.EnumerateArray().ToDictionary(row => row.GetProperty("mode").GetString()!, StringComparer.Ordinal);
-        Assert.That(rows.Keys, Is.SupersetOf(new[] { "32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true" }));
+        var rows = JsonDocument
+            .Parse(result.Output)
+            .RootElement.EnumerateArray()
+            .ToDictionary(row => row.GetProperty("mode").GetString()!, StringComparer.Ordinal);
+        Assert.That(
+            rows.Keys,
+            Is.SupersetOf(new[] { "32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true" })
+        );
         var single = rows["32-true"].GetProperty("test_accuracy").GetDouble();
         Assert.That(single, Is.GreaterThanOrEqualTo(0.97));
         foreach (var (mode, row) in rows)
         {
-            Assert.That(row.EnumerateObject().Select(field => field.Name), Is.EquivalentTo(
-                new[] { "mode", "test_accuracy", "final_loss", "weight_bytes", "optimizer_bytes", "samples_per_second" }));
+            Assert.That(
+                row.EnumerateObject().Select(field => field.Name),
+                Is.EquivalentTo(
+                    new[]
+                    {
+                        "mode",
+                        "test_accuracy",
+                        "final_loss",
+                        "weight_bytes",
+                        "optimizer_bytes",
+                        "samples_per_second",
+                    }
+                )
+            );
             Assert.That(row.GetProperty("test_accuracy").GetDouble(), Is.EqualTo(single).Within(0.01), mode);
             Assert.That(row.GetProperty("final_loss").GetDouble(), Is.LessThan(0.1), mode);
             Assert.That(row.GetProperty("samples_per_second").GetDouble(), Is.GreaterThan(100), mode);
@@ -30,7 +48,11 @@ public sealed class CommandLineTests
         var bytes = rows["32-true"].GetProperty("weight_bytes").GetInt64();
         Assert.That(rows["bf16-true"].GetProperty("weight_bytes").GetInt64(), Is.EqualTo(bytes / 2));
         Assert.That(rows["64-true"].GetProperty("weight_bytes").GetInt64(), Is.EqualTo(bytes * 2));
-        Assert.That(rows["32-true"].GetProperty("optimizer_bytes").GetInt64(), Is.EqualTo(bytes * 2), "AdamW keeps two numbers a weight");
+        Assert.That(
+            rows["32-true"].GetProperty("optimizer_bytes").GetInt64(),
+            Is.EqualTo(bytes * 2),
+            "AdamW keeps two numbers a weight"
+        );
         Assert.That(File.ReadAllBytes(plot).Take(4), Is.EqualTo(new byte[] { 0x89, 0x50, 0x4e, 0x47 }), "a PNG");
         File.Delete(plot);
     }
@@ -40,7 +62,10 @@ public sealed class CommandLineTests
     {
         var result = ChildProcess.Run(Tool, ["info", "--json"]);
         Assert.That(result.ExitCode, Is.Zero, result.Error);
-        var facts = JsonDocument.Parse(result.Output).RootElement.EnumerateObject().ToDictionary(fact => fact.Name, fact => fact.Value.GetString()!, StringComparer.Ordinal);
+        var facts = JsonDocument
+            .Parse(result.Output)
+            .RootElement.EnumerateObject()
+            .ToDictionary(fact => fact.Name, fact => fact.Value.GetString()!, StringComparer.Ordinal);
         Assert.That(File.Exists(facts["libnbit"]) && File.Exists(facts["libnbit_torch"]), Is.True);
         Assert.That(facts["interception"], Is.EqualTo("TorchSharp's linear layers go through NBit"));
         Assert.That(facts["instruction set"], Does.Match("^(scalar|avx2|avx512|avx512bf16)"));
@@ -48,11 +73,21 @@ public sealed class CommandLineTests
     }
 
     [TestCase("scalar", "scalar (chosen by NBIT_ISA")]
-    [TestCase("sse9", "failed: the environment variable NBIT_ISA is 'sse9'; allowed are scalar, avx2, avx512 and avx512bf16")]
+    [TestCase(
+        "sse9",
+        "failed: the environment variable NBIT_ISA is 'sse9'; allowed are scalar, avx2, avx512 and avx512bf16"
+    )]
     public void Info_says_what_NBIT_ISA_does(string value, string expected)
     {
-        var result = ChildProcess.Run(Tool, ["info", "--json"], new Dictionary<string, string>(StringComparer.Ordinal) { ["NBIT_ISA"] = value });
-        Assert.That(JsonDocument.Parse(result.Output).RootElement.GetProperty("instruction set").GetString(), Does.StartWith(expected));
+        var result = ChildProcess.Run(
+            Tool,
+            ["info", "--json"],
+            new Dictionary<string, string>(StringComparer.Ordinal) { ["NBIT_ISA"] = value }
+        );
+        Assert.That(
+            JsonDocument.Parse(result.Output).RootElement.GetProperty("instruction set").GetString(),
+            Does.StartWith(expected)
+        );
     }
 
     [TestCase("demo digits --mode fp12", "fp12")]

@@ -2,7 +2,9 @@ using NBit.Testing;
 
 namespace NBit.EndToEndTests;
 
-/// <summary>In which order NBit and TorchSharp may be touched; each case is a process, since P/Invokes are bound once.</summary>
+/// <summary>
+/// In which order NBit and TorchSharp may be touched; each case is a process, since P/Invokes are bound once.
+/// </summary>
 public sealed class InterpositionTests
 {
     [TestCase("nbit-first", false)]
@@ -20,7 +22,11 @@ public sealed class InterpositionTests
     public void After_a_first_forward_the_remedy_is_thrown()
     {
         var result = Run("library-only", registers: false);
-        Assert.That(result.Output, Does.StartWith("refused: TorchSharp's linear was called in this process before NBit was there"), result.Error);
+        Assert.That(
+            result.Output,
+            Does.StartWith("refused: TorchSharp's linear was called in this process before NBit was there"),
+            result.Error
+        );
         Assert.That(result.Output, Does.Contain("Call NBitRuntime.Initialize() at the start of the program"));
     }
 
@@ -28,9 +34,17 @@ public sealed class InterpositionTests
     public void Another_resolver_on_TorchSharp_is_named()
     {
         var result = Run("other-resolver", registers: false);
-        Assert.That(result.Output, Does.StartWith("refused: NBit cannot join TorchSharp: the program has set a DllImportResolver"), result.Error);
+        Assert.That(
+            result.Output,
+            Does.StartWith("refused: NBit cannot join TorchSharp: the program has set a DllImportResolver"),
+            result.Error
+        );
     }
 
-    private static ProcessResult Run(string order, bool registers) => ChildProcess.Run(
-        "NBit.TestApp", ["interposition", order], new Dictionary<string, string>(StringComparer.Ordinal) { ["NBIT_TEST_REGISTER"] = registers ? "1" : "0" });
+    private static ProcessResult Run(string order, bool registers) =>
+        ChildProcess.Run(
+            "NBit.TestApp",
+            ["interposition", order],
+            new Dictionary<string, string>(StringComparer.Ordinal) { ["NBIT_TEST_REGISTER"] = registers ? "1" : "0" }
+        );
 }

@@ -4,7 +4,8 @@ using NBit.Testing;
 namespace NBit.EndToEndTests;
 
 /// <summary>
-/// A run that is killed and started again goes on exactly as one that was not: dropout, shuffling, accumulation, float16 with a
+/// A run that is killed and started again goes on exactly as one that was not: dropout, shuffling, accumulation,
+/// float16 with a
 /// scaler, a scheduler. The program is NBit.TestApp (Training.cs).
 /// </summary>
 public sealed class ResumeTests
@@ -36,14 +37,21 @@ public sealed class ResumeTests
         const int kills = 20;
         var folder = Path.Combine(_folder, "killed");
         var random = new Random(12345);
-        int duringSave = 0, done = 0;
+        int duringSave = 0,
+            done = 0;
         while (done < kills)
         {
             using var run = Start(folder);
             // Half of the kills come while a checkpoint is being written, the others at any moment.
-            var killed = done % 2 == 0
-                ? KillWhen(run, () => Directory.Exists(folder) && Directory.EnumerateFiles(folder, TemporaryFiles, SearchOption.AllDirectories).Any())
-                : KillAfter(run, TimeSpan.FromMilliseconds(random.Next(300, 1500)));
+            var killed =
+                done % 2 == 0
+                    ? KillWhen(
+                        run,
+                        () =>
+                            Directory.Exists(folder)
+                            && Directory.EnumerateFiles(folder, TemporaryFiles, SearchOption.AllDirectories).Any()
+                    )
+                    : KillAfter(run, TimeSpan.FromMilliseconds(random.Next(300, 1500)));
             if (!killed)
             {
                 // The run was over: begin another one.
@@ -53,7 +61,11 @@ public sealed class ResumeTests
             }
 
             done++;
-            duringSave += Directory.Exists(folder) && Directory.EnumerateFiles(folder, TemporaryFiles, SearchOption.AllDirectories).Any() ? 1 : 0;
+            duringSave +=
+                Directory.Exists(folder)
+                && Directory.EnumerateFiles(folder, TemporaryFiles, SearchOption.AllDirectories).Any()
+                    ? 1
+                    : 0;
             RemoveTemporaryFiles(folder);
         }
 
@@ -84,7 +96,11 @@ public sealed class ResumeTests
         using var rest = Start(folder);
         Assert.That(rest.Wait(Limit).ExitCode, Is.Zero);
         AssertComplete(folder);
-        Assert.That(Losses(folder).Count(), Is.EqualTo(_expected.Count), $"no step was repeated: the checkpoint was of step {before}");
+        Assert.That(
+            Losses(folder).Count(),
+            Is.EqualTo(_expected.Count),
+            $"no step was repeated: the checkpoint was of step {before}"
+        );
     }
 
     [Test]
@@ -92,7 +108,11 @@ public sealed class ResumeTests
     {
         var folder = Path.Combine(_folder, "full");
         Directory.CreateDirectory(folder);
-        if (Process.Start("mount", ["-t", "tmpfs", "-o", "size=6m", "tmpfs", folder]) is not { } mount || !mount.WaitForExit(Limit) || mount.ExitCode != 0)
+        if (
+            Process.Start("mount", ["-t", "tmpfs", "-o", "size=6m", "tmpfs", folder]) is not { } mount
+            || !mount.WaitForExit(Limit)
+            || mount.ExitCode != 0
+        )
         {
             Assert.Ignore("a small file system cannot be mounted here (it needs root)");
         }
@@ -114,8 +134,16 @@ public sealed class ResumeTests
         }
     }
 
-    private static ChildProcess Start(string folder) => new(
-        "NBit.TestApp", ["train", folder], new Dictionary<string, string>(StringComparer.Ordinal) { ["NBIT_TEST_REGISTER"] = "1", ["OMP_NUM_THREADS"] = "1" });
+    private static ChildProcess Start(string folder) =>
+        new(
+            "NBit.TestApp",
+            ["train", folder],
+            new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["NBIT_TEST_REGISTER"] = "1",
+                ["OMP_NUM_THREADS"] = "1",
+            }
+        );
 
     private static bool KillAfter(ChildProcess run, TimeSpan time)
     {
@@ -161,10 +189,21 @@ public sealed class ResumeTests
     // The last line may be cut by a kill.
     private static IEnumerable<(string Step, string Loss)> Losses(string folder)
     {
-        using var stream = new FileStream(Path.Combine(folder, "losses.txt"), FileMode.OpenOrCreate, FileAccess.Read, FileShare.ReadWrite);
+        using var stream = new FileStream(
+            Path.Combine(folder, "losses.txt"),
+            FileMode.OpenOrCreate,
+            FileAccess.Read,
+            FileShare.ReadWrite
+        );
         using var reader = new StreamReader(stream);
-        return reader.ReadToEnd().Split('\n').SkipLast(1).Select(line => line.Split(' ')).Where(fields => fields.Length == 2 && fields[1].Length == 8)
-            .Select(fields => (fields[0], fields[1])).ToList();
+        return reader
+            .ReadToEnd()
+            .Split('\n')
+            .SkipLast(1)
+            .Select(line => line.Split(' '))
+            .Where(fields => fields.Length == 2 && fields[1].Length == 8)
+            .Select(fields => (fields[0], fields[1]))
+            .ToList();
     }
 
     private void AssertComplete(string folder)
@@ -175,7 +214,10 @@ public sealed class ResumeTests
             Assert.That(loss, Is.EqualTo(_expected[step]), $"loss at epoch/batch/step {step}");
         }
 
-        Assert.That(losses.Select(entry => entry.Step).Distinct(StringComparer.Ordinal), Is.EquivalentTo(_expected.Keys));
+        Assert.That(
+            losses.Select(entry => entry.Step).Distinct(StringComparer.Ordinal),
+            Is.EquivalentTo(_expected.Keys)
+        );
         Assert.That(File.ReadAllBytes(Path.Combine(folder, "final.dat")), Is.EqualTo(_finalWeights), "final weights");
     }
 }

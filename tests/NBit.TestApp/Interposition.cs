@@ -57,7 +57,9 @@ internal static class Interposition
             return 0;
         }
 
-        Console.WriteLine($"linear {TorchSharpInterposition.InterceptsLinear}, grad mode {TorchSharpInterposition.InterceptsGradMode}");
+        Console.WriteLine(
+            $"linear {TorchSharpInterposition.InterceptsLinear}, grad mode {TorchSharpInterposition.InterceptsGradMode}"
+        );
         return 0;
     }
 

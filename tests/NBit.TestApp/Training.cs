@@ -11,12 +11,15 @@ using static TorchSharp.torch;
 namespace NBit.TestApp;
 
 /// <summary>
-/// A run that can be killed and started again: dropout, shuffling, accumulation, real float16 with a scaler, a scheduler, and a
+/// A run that can be killed and started again: dropout, shuffling, accumulation, real float16 with a scaler, a
+/// scheduler, and a
 /// checkpoint every few steps. It appends "STEP LOSS" lines to losses.txt, the loss as its bits.
 /// </summary>
 internal static class Training
 {
-    private const int Samples = 448, BatchSize = 16, Epochs = 6;
+    private const int Samples = 448,
+        BatchSize = 16,
+        Epochs = 6;
 
     public static int Run(string folder)
     {
@@ -26,7 +29,11 @@ internal static class Training
         using var y = randint(0, 4, [Samples]);
         using var losses = new StreamWriter(Path.Combine(folder, "losses.txt"), append: true) { AutoFlush = true };
         using var module = new Net(losses);
-        using var scaling = new MixedPrecision("16-mixed", DeviceType.CPU, new GradScaler(DeviceType.CPU, initScale: 65536, growthInterval: 7));
+        using var scaling = new MixedPrecision(
+            "16-mixed",
+            DeviceType.CPU,
+            new GradScaler(DeviceType.CPU, initScale: 65536, growthInterval: 7)
+        );
         using var trainer = new Trainer(
             plugin: scaling,
             accelerator: "cpu",
@@ -36,8 +43,13 @@ internal static class Training
             defaultRootDir: folder,
             logEveryNSteps: 1,
             enableProgressBar: false,
-            callbacks: [new ModelCheckpoint(everyNTrainSteps: 3, saveTopK: 1)]);
-        trainer.Fit(module, new ShuffledBatches<(Tensor, Tensor)>(Samples, BatchSize, Pick, seed: 3), resumeFrom: "last");
+            callbacks: [new ModelCheckpoint(everyNTrainSteps: 3, saveTopK: 1)]
+        );
+        trainer.Fit(
+            module,
+            new ShuffledBatches<(Tensor, Tensor)>(Samples, BatchSize, Pick, seed: 3),
+            resumeFrom: "last"
+        );
         module.save(Path.Combine(folder, "final.dat"));
         return 0;
 
@@ -52,7 +64,9 @@ internal static class Training
     {
         private const int Hidden = 512; // large enough that saving takes as long as a few steps
         private readonly StreamWriter _losses;
-        private readonly Linear _first = nn.Linear(32, Hidden), _second = nn.Linear(Hidden, Hidden), _third = nn.Linear(Hidden, 4);
+        private readonly Linear _first = nn.Linear(32, Hidden),
+            _second = nn.Linear(Hidden, Hidden),
+            _third = nn.Linear(Hidden, 4);
         private readonly Dropout _dropout = nn.Dropout(0.3);
 
         public Net(StreamWriter losses)
@@ -76,7 +90,16 @@ internal static class Training
         public override IReadOnlyList<OptimizerConfiguration> ConfigureOptimizers()
         {
             var optimizer = optim.AdamW(parameters(), lr: 1e-3);
-            return [new OptimizerConfiguration(optimizer, new SchedulerConfiguration(optim.lr_scheduler.StepLR(optimizer, 10, gamma: 0.9), SchedulerInterval.Step))];
+            return
+            [
+                new OptimizerConfiguration(
+                    optimizer,
+                    new SchedulerConfiguration(
+                        optim.lr_scheduler.StepLR(optimizer, 10, gamma: 0.9),
+                        SchedulerInterval.Step
+                    )
+                ),
+            ];
         }
     }
 }

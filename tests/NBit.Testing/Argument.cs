@@ -14,12 +14,13 @@ public sealed unsafe partial class Argument
 
     private Argument(Func<ulong> box) => _box = box;
 
-    public static implicit operator Argument(Tensor tensor) => new(() =>
-    {
-        Check(aoti_torch_new_tensor_handle(tensor.Handle, out var handle));
-        GC.KeepAlive(tensor);
-        return (ulong)handle;
-    });
+    public static implicit operator Argument(Tensor tensor) =>
+        new(() =>
+        {
+            Check(aoti_torch_new_tensor_handle(tensor.Handle, out var handle));
+            GC.KeepAlive(tensor);
+            return (ulong)handle;
+        });
 
     public static implicit operator Argument(Tensor[] tensors) => List([.. tensors]);
 
@@ -36,33 +37,36 @@ public sealed unsafe partial class Argument
     public static implicit operator Argument(ScalarType value) => new(() => (ulong)value);
 
     // libtorch 2.10 frees the string but loses a copy that it makes of it.
-    public static implicit operator Argument(string text) => new(() =>
-    {
-        var bytes = Encoding.UTF8.GetBytes(text);
-        Check(torch_new_string_handle(bytes, (nuint)bytes.Length, out var handle));
-        return (ulong)handle;
-    });
+    public static implicit operator Argument(string text) =>
+        new(() =>
+        {
+            var bytes = Encoding.UTF8.GetBytes(text);
+            Check(torch_new_string_handle(bytes, (nuint)bytes.Length, out var handle));
+            return (ulong)handle;
+        });
 
     /// <summary>A value for an optional parameter; an absent one is null.</summary>
-    public static Argument Some(Argument value) => new(() =>
-    {
-        // libtorch frees it by C++'s delete, which is free.
-        var cell = (ulong*)NativeMemory.Alloc(sizeof(ulong));
-        *cell = value._box();
-        return (ulong)cell;
-    });
+    public static Argument Some(Argument value) =>
+        new(() =>
+        {
+            // libtorch frees it by C++'s delete, which is free.
+            var cell = (ulong*)NativeMemory.Alloc(sizeof(ulong));
+            *cell = value._box();
+            return (ulong)cell;
+        });
 
     /// <summary>A list; of optional elements, where its elements are made by <see cref="Some" /> or null.</summary>
-    public static Argument List(params Argument?[] items) => new(() =>
-    {
-        Check(torch_new_list_reserve_size((nuint)items.Length, out var list));
-        foreach (var item in items)
+    public static Argument List(params Argument?[] items) =>
+        new(() =>
         {
-            Check(torch_list_push_back(list, Box(item)));
-        }
+            Check(torch_new_list_reserve_size((nuint)items.Length, out var list));
+            foreach (var item in items)
+            {
+                Check(torch_list_push_back(list, Box(item)));
+            }
 
-        return (ulong)list;
-    });
+            return (ulong)list;
+        });
 
     internal static ulong Box(Argument? argument) => argument?._box() ?? 0;
 

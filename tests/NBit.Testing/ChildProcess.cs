@@ -6,16 +6,27 @@ namespace NBit.Testing;
 public sealed class ChildProcess : IDisposable
 {
     private readonly Process _process;
-    private readonly Task<string> _output, _error;
+    private readonly Task<string> _output,
+        _error;
 
     /// <summary>Starts a program.</summary>
     /// <param name="project">The project's name; its build output is found beside that of the tests.</param>
     /// <param name="arguments">Its arguments.</param>
     /// <param name="environment">Environment variables to set.</param>
     /// <param name="directory">Where its assembly is, if not in its build output.</param>
-    public ChildProcess(string project, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null, string? directory = null)
+    public ChildProcess(
+        string project,
+        IEnumerable<string> arguments,
+        IReadOnlyDictionary<string, string>? environment = null,
+        string? directory = null
+    )
     {
-        var start = new ProcessStartInfo("dotnet") { RedirectStandardOutput = true, RedirectStandardError = true, UseShellExecute = false };
+        var start = new ProcessStartInfo("dotnet")
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        };
         start.ArgumentList.Add(Path.Combine(directory ?? OutputDirectory(project), $"{project}.dll"));
         foreach (var argument in arguments)
         {
@@ -44,7 +55,11 @@ public sealed class ChildProcess : IDisposable
 
     /// <summary>Starts a program and waits for its end.</summary>
     public static ProcessResult Run(
-        string project, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null, string? directory = null)
+        string project,
+        IEnumerable<string> arguments,
+        IReadOnlyDictionary<string, string>? environment = null,
+        string? directory = null
+    )
     {
         using var child = new ChildProcess(project, arguments, environment, directory);
         return child.Wait(TimeSpan.FromMinutes(3));

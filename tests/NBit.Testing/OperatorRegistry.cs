@@ -56,13 +56,16 @@ public static unsafe partial class OperatorRegistry
     [StructLayout(LayoutKind.Sequential)]
     private struct Vector
     {
-        public OperatorName* Begin, End, Capacity;
+        public OperatorName* Begin,
+            End,
+            Capacity;
     }
 
     [StructLayout(LayoutKind.Sequential)]
     private struct OperatorName
     {
-        public Text Name, Overload;
+        public Text Name,
+            Overload;
     }
 
     // std::string, with room for 15 characters inside

@@ -60,11 +60,13 @@ internal static class CastCheck
 
     private static void Compare(CastPair pair, double number, uint actual, uint expected, string reference)
     {
-        double given = pair.To.Decode(actual), right = pair.To.Decode(expected);
+        double given = pair.To.Decode(actual),
+            right = pair.To.Decode(expected);
         if (actual != expected && !(double.IsNaN(given) && double.IsNaN(right)))
         {
             throw new CheckFailedException(
-                $"{number:R} became 0x{actual:x} ({given:R}); by {reference} it is 0x{expected:x} ({right:R})");
+                $"{number:R} became 0x{actual:x} ({given:R}); by {reference} it is 0x{expected:x} ({right:R})"
+            );
         }
     }
 

@@ -20,12 +20,14 @@ internal static class CastFamilies
             "casts",
             "nbit_values_cast against copy_, from memory to memory",
             Unit.GigabytesPerSecond,
-            [.. casts.Select(cast => FromMemory(cast.Pair, cast.Set))]);
+            [.. casts.Select(cast => FromMemory(cast.Pair, cast.Set))]
+        );
         yield return new Family(
             "casts-few",
             $"the same for {FewElements} elements in the caches, time of a call",
             Unit.Nanoseconds,
-            [.. casts.Select(cast => InCaches(cast.Pair, cast.Set))]);
+            [.. casts.Select(cast => InCaches(cast.Pair, cast.Set))]
+        );
     }
 
     private static CastRow InCaches(CastPair pair, InstructionSet set) =>

@@ -20,5 +20,8 @@ public sealed record CastPair
     public override string ToString() => $"{From} to {To}";
 
     private static IEnumerable<CastPair> Both(Format[] wide, Format[] narrow) =>
-        from one in wide from other in narrow from pair in (CastPair[])[new(one, other), new(other, one)] select pair;
+        from one in wide
+        from other in narrow
+        from pair in (CastPair[])[new(one, other), new(other, one)]
+        select pair;
 }

@@ -15,7 +15,8 @@ internal sealed class CastRow(CastPair pair, InstructionSet set, long count, int
     public override Trial Prepare()
     {
         var run = new CastRun(pair, count);
-        double read = count * pair.From.Bytes, written = count * pair.To.Bytes;
+        double read = count * pair.From.Bytes,
+            written = count * pair.To.Bytes;
         return new Trial(run)
         {
             Contenders =

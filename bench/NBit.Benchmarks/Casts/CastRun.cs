@@ -11,11 +11,14 @@ internal sealed unsafe class CastRun : IDisposable
     public const int PatternCount = 1 << 20;
 
     private readonly NativeContext _context = new();
-    private readonly int _sourceType, _targetType;
+    private readonly int _sourceType,
+        _targetType;
     private readonly CastPair _pair;
     private readonly long _count;
-    private readonly Tensor _source, _target;
-    private readonly void* _sourceData, _targetData;
+    private readonly Tensor _source,
+        _target;
+    private readonly void* _sourceData,
+        _targetData;
 
     /// <param name="pair">The formats.</param>
     /// <param name="count">The number of elements.</param>
@@ -38,8 +41,19 @@ internal sealed unsafe class CastRun : IDisposable
     public Span<byte> Target => new(_targetData, checked((int)(_count * _pair.To.Bytes)));
 
     /// <summary>NBit's way.</summary>
-    public void CastByNBit() => NativeStatus.ThrowIfFailed(Libnbit.nbit_values_cast(
-        _context.Address, _sourceType, _sourceData, _count, _targetType, _targetData, scale: null, amax: null));
+    public void CastByNBit() =>
+        NativeStatus.ThrowIfFailed(
+            Libnbit.nbit_values_cast(
+                _context.Address,
+                _sourceType,
+                _sourceData,
+                _count,
+                _targetType,
+                _targetData,
+                scale: null,
+                amax: null
+            )
+        );
 
     /// <summary>libtorch's way.</summary>
     public void CastByLibtorch() => _target.copy_(_source);

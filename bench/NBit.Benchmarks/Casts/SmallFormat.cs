@@ -8,7 +8,8 @@ namespace NBit.Benchmarks.Casts;
 /// </summary>
 internal sealed class SmallFormat : Format
 {
-    private readonly int _exponentBits, _mantissaBits;
+    private readonly int _exponentBits,
+        _mantissaBits;
     private readonly uint _largest; // the bit pattern of the largest number
 
     // By bit pattern, so rising: from 0 to the largest number, then the one that a wider exponent would give.
@@ -18,8 +19,7 @@ internal sealed class SmallFormat : Format
         : base(name, type, (1 + exponentBits + mantissaBits) / 8)
     {
         (_exponentBits, _mantissaBits) = (exponentBits, mantissaBits);
-        var isFiniteOnly = type == nbit_data_type.NBIT_DATA_TYPE_FLOAT8_E4M3FN;
-        _largest = (1u << (exponentBits + mantissaBits)) - (isFiniteOnly ? 2 : (1u << mantissaBits) + 1);
+        _largest = (1u << (exponentBits + mantissaBits)) - (HasInfinity ? (1u << mantissaBits) + 1 : 2);
         _magnitudes = [.. Enumerable.Range(0, (int)_largest + 2).Select(bits => Magnitude((uint)bits))];
     }
 
@@ -27,10 +27,13 @@ internal sealed class SmallFormat : Format
 
     private uint Sign => 1u << (_exponentBits + _mantissaBits);
 
+    private bool HasInfinity => Type != nbit_data_type.NBIT_DATA_TYPE_FLOAT8_E4M3FN;
+
     public override double Decode(uint bits)
     {
         var magnitude = bits & (Sign - 1);
-        var number = magnitude <= _largest ? _magnitudes[magnitude]
+        var number =
+            magnitude <= _largest ? _magnitudes[magnitude]
             : magnitude == _largest + 1 && HasInfinity ? double.PositiveInfinity
             : double.NaN;
         return (bits & Sign) == 0 ? number : -number;
@@ -55,8 +58,6 @@ internal sealed class SmallFormat : Format
             yield return MathF.BitDecrement(middle);
         }
     }
-
-    private bool HasInfinity => Type != nbit_data_type.NBIT_DATA_TYPE_FLOAT8_E4M3FN;
 
     // The pattern after the largest number's is infinity's, so that overflow needs no rule of its own.
     private uint EncodeMagnitude(double magnitude)

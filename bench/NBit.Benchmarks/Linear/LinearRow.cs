@@ -60,7 +60,8 @@ internal sealed class LinearRow(long[] shape, bool hasBias)
     // y = x W^T + b, one row
     private static double[] Reference(LinearRun run)
     {
-        float[] x = [.. run.Input.data<float>()], weight = [.. run.Weight.data<float>()];
+        float[] x = [.. run.Input.data<float>()],
+            weight = [.. run.Weight.data<float>()];
         var bias = run.Bias is null ? new float[LinearRun.Features] : [.. run.Bias.data<float>()];
         return [.. bias.Select((shift, row) => shift + Product(weight.AsSpan(row * x.Length, x.Length), x))];
     }

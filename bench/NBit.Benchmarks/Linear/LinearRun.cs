@@ -11,11 +11,18 @@ internal sealed unsafe class LinearRun : IDisposable
     public const int Features = 64;
 
     // The runtime's own loading knows nothing of NBit, which takes its place where P/Invokes are bound.
-    private static readonly nint LibTorchSharp =
-        NativeLibrary.Load("LibTorchSharp", typeof(torch).Assembly, searchPath: null);
+    private static readonly nint LibTorchSharp = NativeLibrary.Load(
+        "LibTorchSharp",
+        typeof(torch).Assembly,
+        searchPath: null
+    );
 
-    private static readonly delegate* unmanaged<nint, nint, nint, nint> DirectLinear =
-        (delegate* unmanaged<nint, nint, nint, nint>)NativeLibrary.GetExport(LibTorchSharp, "THSNN_functional_linear");
+    private static readonly delegate* unmanaged<nint, nint, nint, nint> DirectLinear = (delegate* unmanaged<
+        nint,
+        nint,
+        nint,
+        nint>)
+        NativeLibrary.GetExport(LibTorchSharp, "THSNN_functional_linear");
 
     private readonly TorchSharp.Modules.Linear _layer;
 
@@ -31,7 +38,8 @@ internal sealed unsafe class LinearRun : IDisposable
     {
         get
         {
-            long linear, gradMode;
+            long linear,
+                gradMode;
             NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_interposed_count(&linear, &gradMode));
             return linear;
         }

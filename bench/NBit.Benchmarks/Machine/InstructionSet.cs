@@ -12,7 +12,9 @@ internal sealed unsafe record InstructionSet(int Number)
     /// <summary>All that this machine has, the best one first.</summary>
     public static IReadOnlyList<InstructionSet> All { get; } =
     [
-        .. Enumerable.Range(0, Read(&Libnbit.nbit_instruction_set_detect).Number + 1).Reverse()
+        .. Enumerable
+            .Range(0, Read(&Libnbit.nbit_instruction_set_detect).Number + 1)
+            .Reverse()
             .Select(number => new InstructionSet(number)),
     ];
 
@@ -22,7 +24,7 @@ internal sealed unsafe record InstructionSet(int Number)
     /// <summary>Makes NBit use it from now on.</summary>
     public void Use() => NativeStatus.ThrowIfFailed(Libnbit.nbit_instruction_set_force(Number));
 
-    private static InstructionSet Read(delegate*<int*, int> query)
+    private static InstructionSet Read(delegate* <int*, int> query)
     {
         int number;
         NativeStatus.ThrowIfFailed(query(&number));

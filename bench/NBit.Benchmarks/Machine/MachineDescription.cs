@@ -13,8 +13,7 @@ internal static unsafe class MachineDescription
         var peaks = Enum.GetValues<Arithmetic>()
             .Select(kind => $"{kind} {MachineLimits.Peak(kind, operations: 1).Rate() * 1e-9:0}");
         return $"""
-            {Processor()}, {Environment.ProcessorCount} cores, {get_num_threads()} threads
-            {DateTime.UtcNow:yyyy-MM-dd}{Load()}
+            {Processor()}, {Environment.ProcessorCount} cores, {get_num_threads()} threads; {DateTime.UtcNow:yyyy-MM-dd}
             Features: {Features()}; NBit uses {InstructionSet.Chosen.Name}
             Last-level cache {cache}; buffers of {Caches.MemoryBytes / Caches.Mebibyte} MiB stand for memory
             Peak arithmetic in Gop/s: {string.Join(", ", peaks)}
@@ -34,8 +33,4 @@ internal static unsafe class MachineDescription
         NativeStatus.ThrowIfFailed(Libnbit.nbit_cpu_describe(&features));
         return Marshal.PtrToStringUTF8((nint)features)!;
     }
-
-    // Figures from a machine that does other work too should say so.
-    private static string Load() =>
-        File.Exists("/proc/loadavg") ? $"; load before the run: {File.ReadAllText("/proc/loadavg").Split(' ')[0]}" : "";
 }

@@ -15,12 +15,26 @@ internal static unsafe class MachineLimits
     private static readonly Lazy<(Tensor Source, Tensor Target)> Memory = new(static () => (Touched(), Touched()));
 
     /// <summary>The bytes of a copy with stores that bypass the caches, read plus written.</summary>
-    public static Limit StreamingCopy(double bytes) => new(StreamingCopyName, bytes, static () => NativeLimits.Copy(
-        Memory.Value.Source.DataAddress(), Memory.Value.Target.DataAddress(), Caches.MemoryBytes, get_num_threads()));
+    public static Limit StreamingCopy(double bytes) =>
+        new(
+            StreamingCopyName,
+            bytes,
+            static () =>
+                NativeLimits.Copy(
+                    Memory.Value.Source.DataAddress(),
+                    Memory.Value.Target.DataAddress(),
+                    Caches.MemoryBytes,
+                    get_num_threads()
+                )
+        );
 
     /// <summary>The bytes of a loop that only loads.</summary>
-    public static Limit Reading(double bytes) => new("reading", bytes, static () => NativeLimits.Read(
-        Memory.Value.Source.DataAddress(), Caches.MemoryBytes, get_num_threads()));
+    public static Limit Reading(double bytes) =>
+        new(
+            "reading",
+            bytes,
+            static () => NativeLimits.Read(Memory.Value.Source.DataAddress(), Caches.MemoryBytes, get_num_threads())
+        );
 
     /// <summary>Operations, a multiplication and an addition counted as two; 0 where the machine cannot.</summary>
     public static Limit Peak(Arithmetic kind, double operations) =>

@@ -8,8 +8,11 @@ internal static unsafe partial class NativeLimits
 {
     private const string Library = "nbit_limits";
 
-    static NativeLimits() => NativeLibrary.SetDllImportResolver(
-        typeof(NativeLimits).Assembly, static (name, _, _) => name == Library ? NativeLibraries.Load(name) : 0);
+    static NativeLimits() =>
+        NativeLibrary.SetDllImportResolver(
+            typeof(NativeLimits).Assembly,
+            static (name, _, _) => name == Library ? NativeLibraries.Load(name) : 0
+        );
 
     /// <summary>Bytes a second of a loop that only loads.</summary>
     public static double Read(void* memory, long bytes, int threads)
@@ -34,7 +37,8 @@ internal static unsafe partial class NativeLimits
         if (status != 0)
         {
             throw new InvalidOperationException(
-                "libnbit_limits refused its arguments: memory must begin a cache line (64 bytes) and be whole ones");
+                "libnbit_limits refused its arguments: memory must begin a cache line (64 bytes) and be whole ones"
+            );
         }
     }
 

@@ -14,6 +14,9 @@ internal static class Rounds
 
     private static readonly TimeSpan WarmUpTime = TimeSpan.FromSeconds(0.4);
 
+    // libtorch's threads spin for milliseconds after their work: without a pause they take time from what comes next.
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(20);
+
     public static Figures Measure(Trial trial, int rounds)
     {
         var contenders = trial.Contenders.Select(contender => contender.Seconds);
@@ -24,6 +27,7 @@ internal static class Rounds
         {
             for (var turn = 0; turn < measures.Length; turn++)
             {
+                Thread.Sleep(Pause);
                 var which = (round + turn) % measures.Length;
                 results[which][round] = measures[which]();
             }
@@ -39,7 +43,6 @@ internal static class Rounds
         do
         {
             Array.ForEach(measures, measure => measure());
-        }
-        while (clock.Elapsed < WarmUpTime);
+        } while (clock.Elapsed < WarmUpTime);
     }
 }

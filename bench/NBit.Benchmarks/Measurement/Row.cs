@@ -28,17 +28,11 @@ internal sealed record Family(string Name, string Title, Unit Unit, IReadOnlyLis
 /// <summary>A row's result differs from its reference.</summary>
 internal sealed class CheckFailedException : Exception
 {
-    public CheckFailedException()
-    {
-    }
+    public CheckFailedException() { }
 
     public CheckFailedException(string message)
-        : base(message)
-    {
-    }
+        : base(message) { }
 
     public CheckFailedException(string message, Exception innerException)
-        : base(message, innerException)
-    {
-    }
+        : base(message, innerException) { }
 }

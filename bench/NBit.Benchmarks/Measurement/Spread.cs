@@ -15,10 +15,11 @@ internal readonly record struct Spread(double Median, double Least, double Most)
     public override string ToString() => $"{Show(Median)} ({Show(Least)} to {Show(Most)})";
 
     /// <summary>A number with three digits that count, or more before the point.</summary>
-    public static string Show(double value) => Math.Abs(value) switch
-    {
-        < 10 => $"{value:0.00}",
-        < 100 => $"{value:0.0}",
-        _ => $"{value:0}",
-    };
+    public static string Show(double value) =>
+        Math.Abs(value) switch
+        {
+            < 10 => $"{value:0.00}",
+            < 100 => $"{value:0.0}",
+            _ => $"{value:0}",
+        };
 }

@@ -9,19 +9,25 @@ internal sealed class Target
     private Target(string text, Func<Figures, (bool Reached, string Figure)> judge) => (_text, _judge) = (text, judge);
 
     /// <summary>At least a share of a limit.</summary>
-    public static Target ShareOf(string limit, double least) => new(
-        $"at least {least:0 %} of {limit}",
-        figures => (figures.Share(limit).Median >= least, $"{figures.Share(limit).Median:0 %}"));
+    public static Target ShareOf(string limit, double least) =>
+        new(
+            $"at least {least:0 %} of {limit}",
+            figures => (figures.Share(limit).Median >= least, $"{figures.Share(limit).Median:0 %}")
+        );
 
     /// <summary>At most so much more time than the peer: 0.05 for 5 %.</summary>
-    public static Target MoreTime(double most) => new(
-        $"at most {most:0 %} more time",
-        figures => (figures.MoreTime.Median <= most, $"{figures.MoreTime.Median:+0.0 %;-0.0 %}"));
+    public static Target MoreTime(double most) =>
+        new(
+            $"at most {most:0 %} more time",
+            figures => (figures.MoreTime.Median <= most, $"{Math.Round(figures.MoreTime.Median, 3) + 0.0:+0.0 %;-0.0 %}")
+        );
 
     /// <summary>At most so many nanoseconds more than the peer.</summary>
-    public static Target MoreNanoseconds(double most) => new(
-        $"at most {most:0} ns more",
-        figures => (figures.MoreSeconds.Median * 1e9 <= most, $"{figures.MoreSeconds.Median * 1e9:+0;-0} ns"));
+    public static Target MoreNanoseconds(double most) =>
+        new(
+            $"at most {most:0} ns more",
+            figures => (figures.MoreSeconds.Median * 1e9 <= most, $"{figures.MoreSeconds.Median * 1e9:+0;-0} ns")
+        );
 
     /// <summary>Whether the figures reach it, and a text that says so.</summary>
     public (bool Reached, string Text) Judge(Figures figures)

@@ -16,15 +16,25 @@ internal sealed class RatioReport(int rounds)
         foreach (var family in families)
         {
             Console.WriteLine($"\n### {family.Name}: {family.Title}\n");
+            var otherWork = new OtherWork();
             foreach (var (index, row) in family.Rows.Index())
             {
                 Measure(family, row, isFirst: index == 0);
             }
+
+            if (otherWork.Processors is { } processors)
+            {
+                Console.WriteLine(
+                    $"\nMeanwhile other work took {processors:0.0} of {Environment.ProcessorCount} cores"
+                );
+            }
         }
 
-        Console.WriteLine(_missed.Count == 0
-            ? $"\nTargets: all {_targets} reached"
-            : $"\nTargets: {_targets - _missed.Count} of {_targets} reached; missed by {string.Join("; ", _missed)}");
+        Console.WriteLine(
+            _missed.Count == 0
+                ? $"\nTargets: all {_targets} reached"
+                : $"\nTargets: {_targets - _missed.Count} of {_targets} reached; missed by {string.Join("; ", _missed)}"
+        );
     }
 
     private void Measure(Family family, Row row, bool isFirst)
@@ -39,8 +49,13 @@ internal sealed class RatioReport(int rounds)
         List<string> cells = [row.Name];
         cells.AddRange(trial.Contenders.Index().Select(contender => $"{figures.Of(contender.Index, family.Unit)}"));
         cells.Add($"{figures.Speed.Median:0.00}");
-        cells.AddRange(trial.Limits.Index().Select(limit =>
-            $"{figures.Share(limit.Item.Name).Median:0 %} of {Spread.Show(figures.Rate(limit.Index).Median * 1e-9)}"));
+        cells.AddRange(
+            trial
+                .Limits.Index()
+                .Select(limit =>
+                    $"{figures.Share(limit.Item.Name).Median:0 %} of {Spread.Show(figures.Rate(limit.Index).Median * 1e-9)}"
+                )
+        );
         cells.Add(Judge(family, row, figures));
         WriteCells(cells);
     }

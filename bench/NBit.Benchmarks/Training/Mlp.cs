@@ -16,7 +16,12 @@ internal sealed class Mlp : nn.Module<Tensor, Tensor>
     {
         random.manual_seed(1);
         _layers = nn.Sequential(
-            nn.Linear(Width, Width), nn.ReLU(), nn.Linear(Width, Width), nn.ReLU(), nn.Linear(Width, Classes));
+            nn.Linear(Width, Width),
+            nn.ReLU(),
+            nn.Linear(Width, Width),
+            nn.ReLU(),
+            nn.Linear(Width, Classes)
+        );
         RegisterComponents();
         _initial = [.. parameters().Select(parameter => parameter.detach().clone())];
     }

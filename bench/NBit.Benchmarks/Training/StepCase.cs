@@ -13,9 +13,9 @@ public sealed record StepCase(string Optimizer, double? MaxNorm, string Precisio
     public static IReadOnlyList<StepCase> All { get; } =
     [
         .. from precision in (string[])["32-true", "bf16-mixed"]
-           from optimizer in (string[])["SGD", "AdamW"]
-           from maxNorm in (double?[])[null, 0.1]
-           select new StepCase(optimizer, maxNorm, precision),
+        from optimizer in (string[])["SGD", "AdamW"]
+        from maxNorm in (double?[])[null, 0.1]
+        select new StepCase(optimizer, maxNorm, precision),
     ];
 
     /// <inheritdoc />

@@ -13,7 +13,12 @@ internal sealed class TrainerLoop : TrainingLoop
     {
         _module = new TimedModule(Model, how);
         _trainer = new Trainer(
-            how.Precision, accelerator: "cpu", maxEpochs: 1, gradientClipVal: how.MaxNorm, enableProgressBar: false);
+            how.Precision,
+            accelerator: "cpu",
+            maxEpochs: 1,
+            gradientClipVal: how.MaxNorm,
+            enableProgressBar: false
+        );
     }
 
     protected override double RunEpoch()

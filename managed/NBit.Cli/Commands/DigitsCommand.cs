@@ -6,12 +6,18 @@ using Spectre.Console;
 
 namespace NBit.Cli.Commands;
 
-/// <summary><c>nbit demo digits</c>: trains a small model on handwritten digits in every precision and compares them.</summary>
+/// <summary>
+/// <c>nbit demo digits</c>: trains a small model on handwritten digits in every precision and compares them.
+/// </summary>
 internal static class DigitsCommand
 {
     private const int WidthInFiles = 120;
 
-    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        WriteIndented = true,
+    };
 
     public static Command Create()
     {
@@ -22,15 +28,33 @@ internal static class DigitsCommand
         };
         modes.AcceptOnlyFromAmong([.. PrecisionModes.Names]);
         var epochs = new Option<int>("--epochs") { Description = "Epochs of training", DefaultValueFactory = _ => 25 };
-        var seed = new Option<long>("--seed") { Description = "Seed of the weights, the order and dropout", DefaultValueFactory = _ => 1 };
-        var plot = new Option<FileInfo>("--plot") { Description = "Where to save the loss curves (PNG)", DefaultValueFactory = _ => new FileInfo("digits-loss.png") };
+        var seed = new Option<long>("--seed")
+        {
+            Description = "Seed of the weights, the order and dropout",
+            DefaultValueFactory = _ => 1,
+        };
+        var plot = new Option<FileInfo>("--plot")
+        {
+            Description = "Where to save the loss curves (PNG)",
+            DefaultValueFactory = _ => new FileInfo("digits-loss.png"),
+        };
         var json = new Option<bool>("--json") { Description = "Print JSON alone" };
-        var command = new Command("digits", "Train on 1,797 handwritten digits in every precision and compare") { modes, epochs, seed, plot, json };
-        command.SetAction(parsed => Run(
-            parsed.GetValue(modes) is { Length: > 0 } chosen ? chosen : PrecisionModes.Names,
-            new DigitsDemo(parsed.GetValue(epochs), parsed.GetValue(seed)),
-            parsed.GetValue(plot)!,
-            parsed.GetValue(json)));
+        var command = new Command("digits", "Train on 1,797 handwritten digits in every precision and compare")
+        {
+            modes,
+            epochs,
+            seed,
+            plot,
+            json,
+        };
+        command.SetAction(parsed =>
+            Run(
+                parsed.GetValue(modes) is { Length: > 0 } chosen ? chosen : PrecisionModes.Names,
+                new DigitsDemo(parsed.GetValue(epochs), parsed.GetValue(seed)),
+                parsed.GetValue(plot)!,
+                parsed.GetValue(json)
+            )
+        );
         return command;
     }
 
@@ -56,12 +80,24 @@ internal static class DigitsCommand
             return;
         }
 
-        var table = new Table().Border(TableBorder.Markdown)
-            .AddColumn("mode").AddColumn("test accuracy").AddColumn("final loss").AddColumn("weight bytes").AddColumn("optimizer bytes").AddColumn("samples/s");
+        var table = new Table()
+            .Border(TableBorder.Markdown)
+            .AddColumn("mode")
+            .AddColumn("test accuracy")
+            .AddColumn("final loss")
+            .AddColumn("weight bytes")
+            .AddColumn("optimizer bytes")
+            .AddColumn("samples/s");
         foreach (var summary in results.Select(result => result.Summary))
         {
             table.AddRow(
-                summary.Mode, $"{summary.TestAccuracy:P2}", $"{summary.FinalLoss:0.0000}", $"{summary.WeightBytes:N0}", $"{summary.OptimizerBytes:N0}", $"{summary.SamplesPerSecond:N0}");
+                summary.Mode,
+                $"{summary.TestAccuracy:P2}",
+                $"{summary.FinalLoss:0.0000}",
+                $"{summary.WeightBytes:N0}",
+                $"{summary.OptimizerBytes:N0}",
+                $"{summary.SamplesPerSecond:N0}"
+            );
         }
 
         if (Console.IsOutputRedirected)

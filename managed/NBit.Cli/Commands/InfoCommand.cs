@@ -25,7 +25,11 @@ internal static unsafe class InfoCommand
         var facts = Facts().ToList();
         if (json)
         {
-            Console.WriteLine(JsonSerializer.Serialize(facts.ToDictionary(fact => fact.Name, fact => fact.Value, StringComparer.Ordinal)));
+            Console.WriteLine(
+                JsonSerializer.Serialize(
+                    facts.ToDictionary(fact => fact.Name, fact => fact.Value, StringComparer.Ordinal)
+                )
+            );
             return;
         }
 
@@ -37,7 +41,10 @@ internal static unsafe class InfoCommand
     private static IEnumerable<(string Name, string Value)> Facts()
     {
         yield return ("NBit", Version(typeof(NBitRuntime).Assembly));
-        yield return (".NET", $"{RuntimeInformation.FrameworkDescription} on {RuntimeInformation.OSDescription} ({RuntimeInformation.RuntimeIdentifier})");
+        yield return (
+            ".NET",
+            $"{RuntimeInformation.FrameworkDescription} on {RuntimeInformation.OSDescription} ({RuntimeInformation.RuntimeIdentifier})"
+        );
         yield return ("TorchSharp", Version(typeof(torch).Assembly));
         var joined = Attempt(() =>
         {
@@ -59,7 +66,14 @@ internal static unsafe class InfoCommand
         yield return ("CPU features", Attempt(CpuFeatures));
         yield return ("instruction set", Attempt(InstructionSet));
         yield return ("threads", $"{torch.get_num_threads()} (libtorch's pool, shared by NBit's kernels)");
-        yield return ("CUDA", Attempt(() => torch.cuda.is_available() ? $"{torch.cuda.device_count()} devices" : "not available in this libtorch or on this machine"));
+        yield return (
+            "CUDA",
+            Attempt(() =>
+                torch.cuda.is_available()
+                    ? $"{torch.cuda.device_count()} devices"
+                    : "not available in this libtorch or on this machine"
+            )
+        );
         yield return ("precisions", string.Join(", ", Precision.PrecisionModes.Names));
     }
 
@@ -78,7 +92,9 @@ internal static unsafe class InfoCommand
 
     private static string AbiVersion()
     {
-        int major, minor, patch;
+        int major,
+            minor,
+            patch;
         NativeStatus.ThrowIfFailed(Libnbit.nbit_version_get(&major, &minor, &patch));
         return $"{major}.{minor}.{patch}";
     }
@@ -92,7 +108,8 @@ internal static unsafe class InfoCommand
 
     private static string InstructionSet()
     {
-        int best, chosen;
+        int best,
+            chosen;
         NativeStatus.ThrowIfFailed(Libnbit.nbit_instruction_set_detect(&best));
         NativeStatus.ThrowIfFailed(Libnbit.nbit_instruction_set_get(&chosen));
         return best == chosen ? Name(chosen) : $"{Name(chosen)} (chosen by NBIT_ISA; the best is {Name(best)})";
@@ -100,9 +117,15 @@ internal static unsafe class InfoCommand
         static string Name(int which) => ((nbit_instruction_set)which).ToString().Split('_')[^1].ToLowerInvariant();
     }
 
-    private static string LoadedPath(string name) => Process.GetCurrentProcess().Modules.Cast<ProcessModule>()
-        .FirstOrDefault(module => module.ModuleName.Contains(name, StringComparison.Ordinal))?.FileName ?? "not loaded";
+    private static string LoadedPath(string name) =>
+        Process
+            .GetCurrentProcess()
+            .Modules.Cast<ProcessModule>()
+            .FirstOrDefault(module => module.ModuleName.Contains(name, StringComparison.Ordinal))
+            ?.FileName
+        ?? "not loaded";
 
     private static string Version(Assembly assembly) =>
-        assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? $"{assembly.GetName().Version}";
+        assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0]
+        ?? $"{assembly.GetName().Version}";
 }

@@ -31,10 +31,14 @@ internal sealed class Digits : IDisposable
     {
         using var stream = typeof(Digits).Assembly.GetManifestResourceStream("digits.csv")!;
         using var reader = new StreamReader(stream);
-        var rows = reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries)
-            .Select(line => line.Split(',').Select(field => int.Parse(field, CultureInfo.InvariantCulture)).ToArray()).ToArray();
+        var rows = reader
+            .ReadToEnd()
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Select(line => line.Split(',').Select(field => int.Parse(field, CultureInfo.InvariantCulture)).ToArray())
+            .ToArray();
         using var scope = NewDisposeScope();
-        var images = tensor(rows.SelectMany(row => row.Take(Pixels)).Select(count => count / LargestCount).ToArray()).reshape(rows.Length, Pixels);
+        var images = tensor(rows.SelectMany(row => row.Take(Pixels)).Select(count => count / LargestCount).ToArray())
+            .reshape(rows.Length, Pixels);
         var labels = tensor(rows.Select(row => (long)row[Pixels]).ToArray());
         using var generator = new Generator((ulong)SplitSeed);
         var order = randperm(rows.Length, generator: generator);

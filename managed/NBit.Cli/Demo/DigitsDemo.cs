@@ -24,9 +24,18 @@ internal sealed class DigitsDemo(int totalEpochs, long seed)
         Trainer.SeedEverything(seed);
         using var module = new DigitsModule(epochs);
         // As a plugin, 16-mixed is real float16 with a scaler on the CPU too.
-        using var trainer = new Trainer(plugin: PrecisionModes.Create(mode, DeviceType.CPU), accelerator: "cpu", maxEpochs: epochs, enableProgressBar: false);
+        using var trainer = new Trainer(
+            plugin: PrecisionModes.Create(mode, DeviceType.CPU),
+            accelerator: "cpu",
+            maxEpochs: epochs,
+            enableProgressBar: false
+        );
         var batches = new ShuffledBatches<(Tensor, Tensor)>(
-            (int)digits.TrainLabels.shape[0], BatchSize, indices => Pick(digits.TrainImages, digits.TrainLabels, indices), seed);
+            (int)digits.TrainLabels.shape[0],
+            BatchSize,
+            indices => Pick(digits.TrainImages, digits.TrainLabels, indices),
+            seed
+        );
         var clock = Stopwatch.StartNew();
         trainer.Fit(module, batches);
         clock.Stop();
@@ -38,8 +47,10 @@ internal sealed class DigitsDemo(int totalEpochs, long seed)
                 module.Losses.TakeLast(batches.Count).Average(),
                 MemorySize.ModuleBytes(module),
                 module.OptimizerBytes,
-                epochs * digits.TrainLabels.shape[0] / clock.Elapsed.TotalSeconds),
-            module.Losses);
+                epochs * digits.TrainLabels.shape[0] / clock.Elapsed.TotalSeconds
+            ),
+            module.Losses
+        );
     }
 
     private static (Tensor Images, Tensor Labels) Pick(Tensor images, Tensor labels, long[] indices)

@@ -8,8 +8,11 @@ namespace NBit.Cli.Demo;
 internal sealed class DigitsModule : TrainingModule<(Tensor Images, Tensor Labels)>
 {
     private const int Hidden = 128;
-    private readonly Linear _input = nn.Linear(64, Hidden), _hidden = nn.Linear(Hidden, Hidden), _output = nn.Linear(Hidden, 10);
-    private readonly LayerNorm _inputNorm = nn.LayerNorm(Hidden), _hiddenNorm = nn.LayerNorm(Hidden);
+    private readonly Linear _input = nn.Linear(64, Hidden),
+        _hidden = nn.Linear(Hidden, Hidden),
+        _output = nn.Linear(Hidden, 10);
+    private readonly LayerNorm _inputNorm = nn.LayerNorm(Hidden),
+        _hiddenNorm = nn.LayerNorm(Hidden);
     private readonly Dropout _dropout = nn.Dropout(0.1);
     private readonly int _epochs;
 
@@ -51,7 +54,10 @@ internal sealed class DigitsModule : TrainingModule<(Tensor Images, Tensor Label
     {
         // An epsilon that float16 can hold: with 1e-8, 16-true would divide 0 by 0 and is refused.
         var optimizer = optim.AdamW(parameters(), lr: 2e-3, eps: 1e-4, weight_decay: 0.01);
-        var scheduler = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max: Trainer.BatchesPerEpoch!.Value * _epochs);
+        var scheduler = optim.lr_scheduler.CosineAnnealingLR(
+            optimizer,
+            T_max: Trainer.BatchesPerEpoch!.Value * _epochs
+        );
         return [new OptimizerConfiguration(optimizer, new SchedulerConfiguration(scheduler, SchedulerInterval.Step))];
     }
 

@@ -8,7 +8,13 @@ namespace NBit.Cli.Demo;
 /// <param name="OptimizerBytes">What the optimizer's state takes.</param>
 /// <param name="SamplesPerSecond">Training samples a second.</param>
 internal sealed record DigitsSummary(
-    string Mode, double TestAccuracy, double FinalLoss, long WeightBytes, long OptimizerBytes, double SamplesPerSecond);
+    string Mode,
+    double TestAccuracy,
+    double FinalLoss,
+    long WeightBytes,
+    long OptimizerBytes,
+    double SamplesPerSecond
+);
 
 /// <summary>One run of the demonstration.</summary>
 /// <param name="Summary">The row of the table.</param>

@@ -7,11 +7,16 @@ using static TorchSharp.torch;
 
 namespace NBit.Amp;
 
-/// <summary>Scales the loss so that float16 gradients do not vanish, and skips steps whose gradients overflowed (torch.amp.GradScaler).</summary>
+/// <summary>
+/// Scales the loss so that float16 gradients do not vanish, and skips steps whose gradients overflowed
+/// (torch.amp.GradScaler).
+/// </summary>
 /// <remarks>
 /// A step is <c>scaler.Scale(loss).backward(); scaler.Step(optimizer); scaler.Update();</c>. To clip, call
-/// <see cref="Unscale" /> before. The scale is divided by two (<see cref="BackoffFactor" />) when an infinity or NaN is found, and
-/// multiplied by two (<see cref="GrowthFactor" />) after 2000 (<see cref="GrowthInterval" />) steps without one. Master weights
+/// <see cref="Unscale" /> before. The scale is divided by two (<see cref="BackoffFactor" />) when an infinity or NaN is
+/// found, and
+/// multiplied by two (<see cref="GrowthFactor" />) after 2000 (<see cref="GrowthInterval" />) steps without one. Master
+/// weights
 /// and their gradients are float32 (bfloat16 and float64 work, float16 gradients are refused). Not thread-safe.
 /// </remarks>
 public sealed class GradScaler : IDisposable
@@ -23,14 +28,17 @@ public sealed class GradScaler : IDisposable
     private readonly Dictionary<optim.Optimizer, OptimizerState> _optimizers = new(ReferenceEqualityComparer.Instance);
     private double _initialScale;
     private int _initialGrowthTracker;
-    private Tensor? _scale, _growthTracker;
-    private double _growthFactor, _backoffFactor;
+    private Tensor? _scale,
+        _growthTracker;
+    private double _growthFactor,
+        _backoffFactor;
     private int _growthInterval;
 
     /// <summary>Creates a scaler.</summary>
     /// <param name="deviceType">The device whose losses are scaled.</param>
     /// <param name="initScale">The scale at the start.</param>
-    /// <param name="growthFactor">What the scale is multiplied by after <paramref name="growthInterval" /> steps without overflow; above 1.</param>
+    /// <param name="growthFactor">What the scale is multiplied by after <paramref name="growthInterval" /> steps
+    /// without overflow; above 1.</param>
     /// <param name="backoffFactor">What the scale is multiplied by after an overflow; below 1.</param>
     /// <param name="growthInterval">Steps without overflow before the scale grows.</param>
     /// <param name="enabled">False to make every method a pass-through, so that one loop serves all modes.</param>
@@ -41,7 +49,8 @@ public sealed class GradScaler : IDisposable
         double growthFactor = 2,
         double backoffFactor = 0.5,
         int growthInterval = 2000,
-        bool enabled = true)
+        bool enabled = true
+    )
     {
         if (enabled && deviceType == DeviceType.CUDA && !cuda.is_available())
         {
@@ -104,7 +113,8 @@ public sealed class GradScaler : IDisposable
 
     /// <summary>Multiplies a loss, or the tensors in nested containers, by the scale.</summary>
     /// <typeparam name="T">A tensor, or an array, list, tuple, dictionary or record of tensors.</typeparam>
-    /// <param name="outputs">The losses. A 0-dim float16 or bfloat16 loss comes back as float32, as PyTorch's type promotion has it.</param>
+    /// <param name="outputs">The losses. A 0-dim float16 or bfloat16 loss comes back as float32, as PyTorch's type
+    /// promotion has it.</param>
     /// <returns>New tensors in the same containers; the inputs themselves when not enabled.</returns>
     /// <exception cref="ArgumentException">There is no tensor in it.</exception>
     public T Scale<T>(T outputs)
@@ -124,12 +134,14 @@ public sealed class GradScaler : IDisposable
     }
 
     /// <summary>
-    /// Divides the gradients of an optimizer's parameters by the scale, in place, and notes whether all are finite. To be called
+    /// Divides the gradients of an optimizer's parameters by the scale, in place, and notes whether all are finite. To
+    /// be called
     /// once between the backward pass and <see cref="Step" /> where the gradients are looked at or clipped.
     /// </summary>
     /// <param name="optimizer">The optimizer. Parameters without gradient are left out.</param>
     /// <exception cref="InvalidOperationException">
-    /// It was called for this optimizer since the last <see cref="Update()" /> already, or after <see cref="Step" />, or nothing was scaled yet.
+    /// It was called for this optimizer since the last <see cref="Update()" /> already, or after <see cref="Step" />,
+    /// or nothing was scaled yet.
     /// </exception>
     /// <exception cref="ArgumentException">A gradient is float16.</exception>
     public void Unscale(optim.Optimizer optimizer)
@@ -145,7 +157,9 @@ public sealed class GradScaler : IDisposable
         switch (state.Stage)
         {
             case Stage.Unscaled:
-                throw new InvalidOperationException("unscale_() has already been called on this optimizer since the last update().");
+                throw new InvalidOperationException(
+                    "unscale_() has already been called on this optimizer since the last update()."
+                );
             case Stage.Stepped:
                 throw new InvalidOperationException("unscale_() is being called after step().");
         }
@@ -154,12 +168,18 @@ public sealed class GradScaler : IDisposable
         state.Stage = Stage.Unscaled;
     }
 
-    /// <summary>Steps the optimizer unless a gradient is infinite or NaN; unscales first if that was not done.</summary>
+    /// <summary>
+    /// Steps the optimizer unless a gradient is infinite or NaN; unscales first if that was not done.
+    /// </summary>
     /// <param name="optimizer">The optimizer.</param>
-    /// <param name="closure">Not supported: a closure would have to be scaled and checked again inside the step.</param>
-    /// <returns>What the optimizer's step returned; null where it was skipped. The gradients of a skipped step stay as they are.</returns>
+    /// <param name="closure">Not supported: a closure would have to be scaled and checked again inside the
+    /// step.</param>
+    /// <returns>
+    /// What the optimizer's step returned; null where it was skipped. The gradients of a skipped step stay as they are.
+    /// </returns>
     /// <exception cref="InvalidOperationException">
-    /// A closure was given, <see cref="Step" /> was called since the last <see cref="Update()" /> already, no parameter has a gradient, or
+    /// A closure was given, <see cref="Step" /> was called since the last <see cref="Update()" /> already, no parameter
+    /// has a gradient, or
     /// nothing was scaled yet.
     /// </exception>
     /// <exception cref="ArgumentException">A gradient is float16.</exception>
@@ -252,7 +272,9 @@ public sealed class GradScaler : IDisposable
         if (newScale.numel() != 1 || newScale.requires_grad)
         {
             throw new ArgumentException(
-                "new_scale should be a float or a 1-element torch.cuda.FloatTensor or torch.FloatTensor with requires_grad=False.", nameof(newScale));
+                "new_scale should be a float or a 1-element torch.cuda.FloatTensor or torch.FloatTensor with requires_grad=False.",
+                nameof(newScale)
+            );
         }
 
         using var flat = newScale.reshape([]);
@@ -260,18 +282,22 @@ public sealed class GradScaler : IDisposable
         ForgetOptimizers();
     }
 
-    /// <summary>The scaler's state: scale, growth_factor, backoff_factor, growth_interval and _growth_tracker; empty when not enabled.</summary>
+    /// <summary>
+    /// The scaler's state: scale, growth_factor, backoff_factor, growth_interval and _growth_tracker; empty when not
+    /// enabled.
+    /// </summary>
     /// <returns>Names as in PyTorch, so that the state can be exchanged with it.</returns>
-    public IReadOnlyDictionary<string, double> StateDict() => !Enabled
-        ? new Dictionary<string, double>(StringComparer.Ordinal)
-        : new Dictionary<string, double>(StringComparer.Ordinal)
-        {
-            ["scale"] = CurrentScale,
-            ["growth_factor"] = GrowthFactor,
-            ["backoff_factor"] = BackoffFactor,
-            ["growth_interval"] = GrowthInterval,
-            ["_growth_tracker"] = GrowthTracker,
-        };
+    public IReadOnlyDictionary<string, double> StateDict() =>
+        !Enabled
+            ? new Dictionary<string, double>(StringComparer.Ordinal)
+            : new Dictionary<string, double>(StringComparer.Ordinal)
+            {
+                ["scale"] = CurrentScale,
+                ["growth_factor"] = GrowthFactor,
+                ["backoff_factor"] = BackoffFactor,
+                ["growth_interval"] = GrowthInterval,
+                ["_growth_tracker"] = GrowthTracker,
+            };
 
     /// <summary>Restores a state; does nothing when not enabled. Where it throws, nothing was changed.</summary>
     /// <param name="state">What <see cref="StateDict" /> gave.</param>
@@ -289,10 +315,12 @@ public sealed class GradScaler : IDisposable
         if (state.Count == 0)
         {
             throw new InvalidOperationException(
-                "The source state dict is empty, possibly because it was saved from a disabled instance of GradScaler.");
+                "The source state dict is empty, possibly because it was saved from a disabled instance of GradScaler."
+            );
         }
 
-        double scale = Entry(state, "scale"), growth = CheckedGrowthFactor(Entry(state, "growth_factor"));
+        double scale = Entry(state, "scale"),
+            growth = CheckedGrowthFactor(Entry(state, "growth_factor"));
         double backoff = CheckedBackoffFactor(Entry(state, "backoff_factor"));
         int interval = CheckedGrowthInterval((int)Entry(state, "growth_interval")),
             tracker = (int)Entry(state, "_growth_tracker");
@@ -312,25 +340,34 @@ public sealed class GradScaler : IDisposable
         _scale = _growthTracker = null;
     }
 
-    /// <summary>For each device that the optimizer has gradients on, 1 where one was infinite or NaN, else 0; for tests.</summary>
+    /// <summary>
+    /// For each device that the optimizer has gradients on, 1 where one was infinite or NaN, else 0; for tests.
+    /// </summary>
     internal IReadOnlyDictionary<string, float> FoundInf(optim.Optimizer optimizer) =>
-        StateOf(optimizer).FoundInf.ToDictionary(found => found.Key, found => found.Value.item<float>(), StringComparer.Ordinal);
+        StateOf(optimizer)
+            .FoundInf.ToDictionary(found => found.Key, found => found.Value.item<float>(), StringComparer.Ordinal);
 
-    private static double CheckedGrowthFactor(double value) => value > 1
-        ? value
-        : throw new ArgumentOutOfRangeException(nameof(value), value, "The growth factor must be > 1.0.");
+    private static double CheckedGrowthFactor(double value) =>
+        value > 1
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(value), value, "The growth factor must be > 1.0.");
 
-    private static double CheckedBackoffFactor(double value) => value < 1
-        ? value
-        : throw new ArgumentOutOfRangeException(nameof(value), value, "The backoff factor must be < 1.0.");
+    private static double CheckedBackoffFactor(double value) =>
+        value < 1
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(value), value, "The backoff factor must be < 1.0.");
 
-    private static int CheckedGrowthInterval(int value) => value >= 1
-        ? value
-        : throw new ArgumentOutOfRangeException(nameof(value), value, "The growth interval must be >= 1.");
+    private static int CheckedGrowthInterval(int value) =>
+        value >= 1
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(value), value, "The growth interval must be >= 1.");
 
     private static double Entry(IReadOnlyDictionary<string, double> state, string key) =>
-        state.TryGetValue(key, out var value) ? value : throw new KeyNotFoundException(
-            $"'{key}' is missing in the state of a GradScaler; it has {string.Join(", ", state.Keys)}");
+        state.TryGetValue(key, out var value)
+            ? value
+            : throw new KeyNotFoundException(
+                $"'{key}' is missing in the state of a GradScaler; it has {string.Join(", ", state.Keys)}"
+            );
 
     private void CreateScale()
     {
@@ -381,7 +418,9 @@ public sealed class GradScaler : IDisposable
         }
 
         // The reciprocal in double, rounded once: what PyTorch multiplies by. By 1, libtorch only checks.
-        var inverse = checkOnly ? ones_like(_scale!) : _scale!.to(ScalarType.Float64).reciprocal().to(ScalarType.Float32);
+        var inverse = checkOnly
+            ? ones_like(_scale!)
+            : _scale!.to(ScalarType.Float64).reciprocal().to(ScalarType.Float32);
         foreach (var group in gradients.GroupBy(gradient => gradient.device.ToString(), StringComparer.Ordinal))
         {
             var device = group.First().device;
@@ -394,8 +433,14 @@ public sealed class GradScaler : IDisposable
             using var inverseThere = inverse.to(device);
             fixed (nint* pointers = handles)
             {
-                NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_gradients_unscale(
-                    (void**)pointers, handles.Length, (void*)found.Handle, (void*)inverseThere.Handle));
+                NativeStatus.ThrowIfFailed(
+                    LibnbitTorch.nbit_torch_gradients_unscale(
+                        (void**)pointers,
+                        handles.Length,
+                        (void*)found.Handle,
+                        (void*)inverseThere.Handle
+                    )
+                );
             }
         }
     }
@@ -404,14 +449,25 @@ public sealed class GradScaler : IDisposable
     private Tensor Sum(IEnumerable<Tensor> found)
     {
         using var scope = NewDisposeScope();
-        return found.Select(flag => flag.to(_device)).Aggregate((left, right) => left.add(right)).MoveToOuterDisposeScope();
+        return found
+            .Select(flag => flag.to(_device))
+            .Aggregate((left, right) => left.add(right))
+            .MoveToOuterDisposeScope();
     }
 
     private unsafe void UpdateScale(List<Tensor> found)
     {
         using var sum = Sum(found);
-        NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_scale_update(
-            (void*)_scale!.Handle, (void*)_growthTracker!.Handle, (void*)sum.Handle, GrowthFactor, BackoffFactor, GrowthInterval));
+        NativeStatus.ThrowIfFailed(
+            LibnbitTorch.nbit_torch_scale_update(
+                (void*)_scale!.Handle,
+                (void*)_growthTracker!.Handle,
+                (void*)sum.Handle,
+                GrowthFactor,
+                BackoffFactor,
+                GrowthInterval
+            )
+        );
     }
 
     private void ForgetOptimizers()

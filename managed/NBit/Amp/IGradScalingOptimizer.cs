@@ -2,8 +2,13 @@ using static TorchSharp.torch;
 
 namespace NBit.Amp;
 
-/// <summary>An optimizer that divides its gradients by the loss scale, and skips overflowed steps, inside its own (fused) step.</summary>
-/// <remarks><see cref="GradScaler.Step" /> sets both before it calls the step and clears them after. PyTorch: _step_supports_amp_scaling.</remarks>
+/// <summary>
+/// An optimizer that divides its gradients by the loss scale, and skips overflowed steps, inside its own (fused) step.
+/// </summary>
+/// <remarks>
+/// <see cref="GradScaler.Step" /> sets both before it calls the step and clears them after. PyTorch:
+/// _step_supports_amp_scaling.
+/// </remarks>
 public interface IGradScalingOptimizer
 {
     /// <summary>What the gradients are to be divided by, one float32; null where they are unscaled already.</summary>

@@ -40,7 +40,8 @@ internal static partial class AtomicFile
         if (!Directory.Exists(directory))
         {
             throw new DirectoryNotFoundException(
-                $"'{path}' cannot be written: there is no directory '{directory}'; create it first");
+                $"'{path}' cannot be written: there is no directory '{directory}'; create it first"
+            );
         }
 
         var unique = RandomNumberGenerator.GetHexString(32, lowercase: true);

@@ -6,7 +6,12 @@ namespace NBit.Checkpoints;
 public sealed class SafetensorsEntry
 {
     internal SafetensorsEntry(
-        string name, SafetensorsDataType dataType, ImmutableArray<long> shape, long begin, long end)
+        string name,
+        SafetensorsDataType dataType,
+        ImmutableArray<long> shape,
+        long begin,
+        long end
+    )
     {
         Name = name;
         DataType = dataType;

@@ -28,7 +28,8 @@ public sealed class SafetensorsHeader
         IReadOnlyDictionary<string, SafetensorsEntry> byName,
         IReadOnlyDictionary<string, string> metadata,
         int jsonLength,
-        long dataLength)
+        long dataLength
+    )
     {
         Entries = entries;
         _byName = byName;
@@ -59,10 +60,12 @@ public sealed class SafetensorsHeader
     /// <summary>Finds a tensor that must be there.</summary>
     /// <param name="name">Its name.</param>
     /// <exception cref="KeyNotFoundException">There is none of that name; the message lists near names.</exception>
-    public SafetensorsEntry GetEntry(string name) => TryGetEntry(name, out var entry)
-        ? entry
-        : throw new KeyNotFoundException(
-            $"no tensor {TensorNames.Quote(name)}; {TensorNames.Hint(name, [.. _byName.Keys])}");
+    public SafetensorsEntry GetEntry(string name) =>
+        TryGetEntry(name, out var entry)
+            ? entry
+            : throw new KeyNotFoundException(
+                $"no tensor {TensorNames.Quote(name)}; {TensorNames.Hint(name, [.. _byName.Keys])}"
+            );
 
     /// <summary>Parses a header and checks it against the amount of data.</summary>
     /// <param name="json">The header without its length, with its padding.</param>
@@ -88,7 +91,9 @@ public sealed class SafetensorsHeader
         {
             throw new ArgumentException(
                 "a safetensors file is read from a stream that can be read and can seek; copy this one to a file or a "
-                + "MemoryStream", nameof(stream));
+                    + "MemoryStream",
+                nameof(stream)
+            );
         }
 
         var file = (stream as FileStream)?.Name;
@@ -98,7 +103,10 @@ public sealed class SafetensorsHeader
         if (stream.ReadAtLeast(json, json.Length, throwOnEndOfStream: false) < json.Length)
         {
             throw SafetensorsFormatException.At(
-                file, $"byte {stream.Position}", $"the header of {json.Length} bytes ends here: the file was just cut");
+                file,
+                $"byte {stream.Position}",
+                $"the header of {json.Length} bytes ends here: the file was just cut"
+            );
         }
 
         return Parse(json, fileLength - PrefixLength - json.Length, file);

@@ -34,7 +34,12 @@ internal ref struct SafetensorsHeaderParser
         parser.CheckEnd(content);
         var entries = SafetensorsLayout.InOrder(parser._entries.Values, dataLength, file);
         return new SafetensorsHeader(
-            entries, parser._entries, parser._metadata ?? new(StringComparer.Ordinal), json.Length, dataLength);
+            entries,
+            parser._entries,
+            parser._metadata ?? new(StringComparer.Ordinal),
+            json.Length,
+            dataLength
+        );
     }
 
     private static void CheckBytes(ReadOnlySpan<byte> json, string? file)
@@ -42,21 +47,30 @@ internal ref struct SafetensorsHeaderParser
         if (json.Length > SafetensorsHeader.MaxLength)
         {
             throw SafetensorsFormatException.At(
-                file, "header", $"{json.Length} bytes; at most {SafetensorsHeader.MaxLength} are allowed");
+                file,
+                "header",
+                $"{json.Length} bytes; at most {SafetensorsHeader.MaxLength} are allowed"
+            );
         }
 
         if (json.IsEmpty || json[0] != '{')
         {
             var found = json.IsEmpty ? "nothing" : $"byte 0x{json[0]:x2}";
             throw SafetensorsFormatException.At(
-                file, "header byte 0", $"begins with {found}; a header begins with '{{' (0x7b)");
+                file,
+                "header byte 0",
+                $"begins with {found}; a header begins with '{{' (0x7b)"
+            );
         }
 
         if (!Utf8.IsValid(json))
         {
             var position = FirstInvalidByte(json);
             throw SafetensorsFormatException.At(
-                file, $"header byte {position}", $"0x{json[position]:x2} is no valid UTF-8 here");
+                file,
+                $"header byte {position}",
+                $"0x{json[position]:x2} is no valid UTF-8 here"
+            );
         }
     }
 
@@ -101,7 +115,8 @@ internal ref struct SafetensorsHeaderParser
             throw SafetensorsFormatException.At(
                 _file,
                 $"header byte {end}",
-                $"0x{content[end]:x2} follows the JSON; only spaces (0x20) may, as padding");
+                $"0x{content[end]:x2} follows the JSON; only spaces (0x20) may, as padding"
+            );
         }
     }
 
@@ -128,7 +143,8 @@ internal ref struct SafetensorsHeaderParser
     private SafetensorsEntry ParseEntry(string name)
     {
         SafetensorsDataType? dataType = null;
-        ImmutableArray<long>? shape = null, offsets = null;
+        ImmutableArray<long>? shape = null,
+            offsets = null;
         Expect(JsonTokenType.StartObject, "the entry", $"an object of {Fields}");
         while (NextKey() is { } key)
         {
@@ -155,7 +171,11 @@ internal ref struct SafetensorsHeaderParser
     }
 
     private readonly SafetensorsEntry Entry(
-        string name, SafetensorsDataType dataType, ImmutableArray<long> shape, ImmutableArray<long> offsets)
+        string name,
+        SafetensorsDataType dataType,
+        ImmutableArray<long> shape,
+        ImmutableArray<long> offsets
+    )
     {
         if (offsets.Length != 2)
         {
@@ -182,7 +202,8 @@ internal ref struct SafetensorsHeaderParser
         return bits / 8 == entry.ByteCount
             ? entry
             : throw Error(
-                $"{entry} takes {bits / 8} bytes, but data_offsets [{entry.Begin}, {entry.End}] are {entry.ByteCount}");
+                $"{entry} takes {bits / 8} bytes, but data_offsets [{entry.Begin}, {entry.End}] are {entry.ByteCount}"
+            );
     }
 
     private readonly void CheckFirst(string field, bool first)

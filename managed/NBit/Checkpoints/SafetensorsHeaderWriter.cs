@@ -18,7 +18,9 @@ internal static class SafetensorsHeaderWriter
     /// A string is no valid UTF-16, or the header is longer than <see cref="SafetensorsHeader.MaxLength" />.
     /// </exception>
     public static byte[] Write(
-        IEnumerable<SafetensorsEntry> entries, IReadOnlyCollection<KeyValuePair<string, string>> metadata)
+        IEnumerable<SafetensorsEntry> entries,
+        IReadOnlyCollection<KeyValuePair<string, string>> metadata
+    )
     {
         var json = new StringBuilder("{");
         if (metadata.Count > 0)
@@ -37,7 +39,8 @@ internal static class SafetensorsHeaderWriter
         foreach (var entry in entries)
         {
             AppendString(json, entry.Name)
-                .Append($":{{\"dtype\":\"{entry.DataType.Code()}\",\"shape\":[").AppendJoin(',', entry.Shape)
+                .Append($":{{\"dtype\":\"{entry.DataType.Code()}\",\"shape\":[")
+                .AppendJoin(',', entry.Shape)
                 .Append($"],\"data_offsets\":[{entry.Begin},{entry.End}]}},");
         }
 
@@ -53,7 +56,8 @@ internal static class SafetensorsHeaderWriter
         {
             throw new ArgumentException(
                 $"the header would have {padded} bytes; at most {SafetensorsHeader.MaxLength} are allowed: use shorter "
-                + "names, less metadata, or several files");
+                    + "names, less metadata, or several files"
+            );
         }
 
         var bytes = new byte[SafetensorsHeader.PrefixLength + padded];

@@ -29,7 +29,10 @@ internal static class SafetensorsLayout
     /// There is a hole, an overlap, or too little or too much data.
     /// </exception>
     public static IReadOnlyList<SafetensorsEntry> InOrder(
-        IEnumerable<SafetensorsEntry> entries, long dataLength, string? file)
+        IEnumerable<SafetensorsEntry> entries,
+        long dataLength,
+        string? file
+    )
     {
         SafetensorsEntry? previous = null;
         SafetensorsEntry[] ordered = [.. entries.OrderBy(entry => entry.Begin).ThenBy(entry => entry.End)];
@@ -40,7 +43,8 @@ internal static class SafetensorsLayout
                 throw SafetensorsFormatException.At(
                     file,
                     $"tensor {TensorNames.Quote(entry.Name)}",
-                    $"data_offsets [{entry.Begin}, {entry.End}], but {fault}");
+                    $"data_offsets [{entry.Begin}, {entry.End}], but {fault}"
+                );
             }
 
             previous = entry;
@@ -52,7 +56,8 @@ internal static class SafetensorsLayout
             : throw SafetensorsFormatException.At(
                 file,
                 $"data byte {end}",
-                $"the tensors end here, but the file has {dataLength} bytes of data; all of it must belong to tensors");
+                $"the tensors end here, but the file has {dataLength} bytes of data; all of it must belong to tensors"
+            );
     }
 
     private static string? Fault(SafetensorsEntry? previous, SafetensorsEntry entry, long dataLength)

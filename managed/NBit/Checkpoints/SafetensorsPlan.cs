@@ -26,7 +26,9 @@ internal sealed class SafetensorsPlan
 
     /// <summary>Checks and orders what is to be saved; <see cref="SafetensorsWriter.Save" /> says the rest.</summary>
     public static SafetensorsPlan Of(
-        IEnumerable<(string Name, Tensor Tensor)> tensors, IEnumerable<KeyValuePair<string, string>>? metadata)
+        IEnumerable<(string Name, Tensor Tensor)> tensors,
+        IEnumerable<KeyValuePair<string, string>>? metadata
+    )
     {
         ArgumentNullException.ThrowIfNull(tensors);
         var names = new HashSet<string>(StringComparer.Ordinal);
@@ -37,9 +39,12 @@ internal sealed class SafetensorsPlan
         }
 
         // Names compare as in the reference implementation: by their UTF-8 bytes.
-        items.Sort((left, right) => left.DataType != right.DataType
-            ? right.DataType.CompareTo(left.DataType)
-            : left.Utf8.AsSpan().SequenceCompareTo(right.Utf8));
+        items.Sort(
+            (left, right) =>
+                left.DataType != right.DataType
+                    ? right.DataType.CompareTo(left.DataType)
+                    : left.Utf8.AsSpan().SequenceCompareTo(right.Utf8)
+        );
 
         var placed = new List<(SafetensorsEntry Entry, Tensor Tensor)>(items.Count);
         long begin = 0;
@@ -58,14 +63,16 @@ internal sealed class SafetensorsPlan
         if (name == SafetensorsHeader.MetadataKey)
         {
             throw new ArgumentException(
-                $"'{name}' is the format's own key and no tensor's name; to write metadata, pass it as such");
+                $"'{name}' is the format's own key and no tensor's name; to write metadata, pass it as such"
+            );
         }
 
         var utf8 = CheckedUtf8(name, "tensor's name");
         return names.Add(name)
             ? utf8
             : throw new ArgumentException(
-                $"two tensors are named {TensorNames.Quote(name)}; each name may appear once");
+                $"two tensors are named {TensorNames.Quote(name)}; each name may appear once"
+            );
     }
 
     private static SafetensorsDataType CheckedDataType(string name, Tensor tensor)
@@ -90,9 +97,11 @@ internal sealed class SafetensorsPlan
             throw new ArgumentException($"tensor {quoted} cannot be saved: {error.Message}", error);
         }
 
-        return SafetensorsDataTypes.FromScalarType(tensor.dtype) ?? throw new ArgumentException(
-            $"tensor {quoted} is {tensor.dtype}, which the format has no type for; save view_as_real() of a complex128 "
-            + $"tensor, int_repr() and the scale of a quantized one. The format has {SafetensorsDataTypes.Codes}");
+        return SafetensorsDataTypes.FromScalarType(tensor.dtype)
+            ?? throw new ArgumentException(
+                $"tensor {quoted} is {tensor.dtype}, which the format has no type for; save view_as_real() of a complex128 "
+                    + $"tensor, int_repr() and the scale of a quantized one. The format has {SafetensorsDataTypes.Codes}"
+            );
     }
 
     private static OrderedDictionary<string, string> Checked(IEnumerable<KeyValuePair<string, string>>? metadata)
@@ -105,7 +114,8 @@ internal sealed class SafetensorsPlan
             if (!unique.TryAdd(key, value))
             {
                 throw new ArgumentException(
-                    $"metadata has the key {TensorNames.Quote(key)} twice; each may appear once");
+                    $"metadata has the key {TensorNames.Quote(key)} twice; each may appear once"
+                );
             }
         }
 
@@ -126,7 +136,9 @@ internal sealed class SafetensorsPlan
         catch (EncoderFallbackException error)
         {
             throw new ArgumentException(
-                $"the {what} {TensorNames.Quote(text)} holds half of a surrogate pair; both must be there", error);
+                $"the {what} {TensorNames.Quote(text)} holds half of a surrogate pair; both must be there",
+                error
+            );
         }
     }
 }

@@ -67,9 +67,12 @@ public sealed class SafetensorsReader : IDisposable
     public Tensor Read(string name)
     {
         var entry = Entry(name);
-        var dtype = entry.DataType.ToScalarType() ?? throw new NotSupportedException(
-            $"tensor {TensorNames.Quote(name)} is {entry}, which libtorch has no tensors of; read it with "
-            + nameof(ReadBytes));
+        var dtype =
+            entry.DataType.ToScalarType()
+            ?? throw new NotSupportedException(
+                $"tensor {TensorNames.Quote(name)} is {entry}, which libtorch has no tensors of; read it with "
+                    + nameof(ReadBytes)
+            );
         CheckStillThere(entry);
         var tensor = empty(entry.Shape.AsSpan(), dtype, CPU);
         try
@@ -123,7 +126,8 @@ public sealed class SafetensorsReader : IDisposable
         {
             throw new NotSupportedException(
                 $"tensor {TensorNames.Quote(name)} has {entry.ByteCount} bytes; an array has at most "
-                + $"{Array.MaxLength}: read parts with the other overload");
+                    + $"{Array.MaxLength}: read parts with the other overload"
+            );
         }
 
         CheckStillThere(entry);
@@ -149,7 +153,8 @@ public sealed class SafetensorsReader : IDisposable
             throw new ArgumentOutOfRangeException(
                 nameof(offset),
                 $"{destination.Length} bytes from {offset} on were asked for; tensor {TensorNames.Quote(name)} has "
-                + $"{entry.ByteCount}");
+                    + $"{entry.ByteCount}"
+            );
         }
 
         ReadExactly(entry, offset, destination);
@@ -179,23 +184,25 @@ public sealed class SafetensorsReader : IDisposable
         {
             throw new ArgumentException(
                 $"tensor {name} is {entry} in the file; the target is {target.dtype} "
-                + $"{SafetensorsEntry.ShapeText(target.shape)} and must be the same: use {nameof(Read)} and convert",
-                nameof(target));
+                    + $"{SafetensorsEntry.ShapeText(target.shape)} and must be the same: use {nameof(Read)} and convert",
+                nameof(target)
+            );
         }
 
         if (target.device_type != TorchSharp.DeviceType.CPU || target.is_sparse || !target.is_contiguous())
         {
             throw new ArgumentException(
                 $"tensor {name} can be read into a contiguous dense tensor on the CPU only; for any other, use "
-                + $"target.copy_({nameof(Read)}(name))",
-                nameof(target));
+                    + $"target.copy_({nameof(Read)}(name))",
+                nameof(target)
+            );
         }
     }
 
     private void Fill(SafetensorsEntry entry, Tensor tensor)
     {
         var memory = TensorMemory.Of(tensor);
-        for (long offset = 0; offset < memory.Length;)
+        for (long offset = 0; offset < memory.Length; )
         {
             var chunk = memory.ChunkAt(offset);
             ReadExactly(entry, offset, chunk);
@@ -223,9 +230,11 @@ public sealed class SafetensorsReader : IDisposable
         }
     }
 
-    private SafetensorsFormatException Cut(SafetensorsEntry entry) => SafetensorsFormatException.At(
-        FileName,
-        $"tensor {TensorNames.Quote(entry.Name)}",
-        $"its data ends at byte {Header.DataOffset + entry.End} of the file, which now has {_stream.Length}: the file "
-        + $"was cut after it was opened with {Header.DataOffset + Header.DataLength}; open it again when it is whole");
+    private SafetensorsFormatException Cut(SafetensorsEntry entry) =>
+        SafetensorsFormatException.At(
+            FileName,
+            $"tensor {TensorNames.Quote(entry.Name)}",
+            $"its data ends at byte {Header.DataOffset + entry.End} of the file, which now has {_stream.Length}: the file "
+                + $"was cut after it was opened with {Header.DataOffset + Header.DataLength}; open it again when it is whole"
+        );
 }

@@ -26,7 +26,8 @@ public static class SafetensorsWriter
     public static void Save(
         string path,
         IEnumerable<(string Name, Tensor Tensor)> tensors,
-        IEnumerable<KeyValuePair<string, string>>? metadata = null)
+        IEnumerable<KeyValuePair<string, string>>? metadata = null
+    )
     {
         var plan = SafetensorsPlan.Of(tensors, metadata);
         AtomicFile.Write(path, stream => Write(stream, plan), plan.Length);
@@ -40,7 +41,8 @@ public static class SafetensorsWriter
     public static void Write(
         Stream stream,
         IEnumerable<(string Name, Tensor Tensor)> tensors,
-        IEnumerable<KeyValuePair<string, string>>? metadata = null)
+        IEnumerable<KeyValuePair<string, string>>? metadata = null
+    )
     {
         ArgumentNullException.ThrowIfNull(stream);
         Write(stream, SafetensorsPlan.Of(tensors, metadata));
@@ -64,7 +66,7 @@ public static class SafetensorsWriter
         using var resolved = local.numel() == 1 ? local.clone() : local.resolve_conj();
         using var contiguous = resolved.contiguous();
         var memory = TensorMemory.Of(contiguous);
-        for (long offset = 0; offset < memory.Length;)
+        for (long offset = 0; offset < memory.Length; )
         {
             var chunk = memory.ChunkAt(offset);
             stream.Write(chunk);

@@ -3,7 +3,9 @@ using System.Text;
 
 namespace NBit.Interop;
 
-/// <summary>The symbol versions that a 64-bit little-endian ELF library asks of others (System V ABI, LSB "Symbol Versioning").</summary>
+/// <summary>
+/// The symbol versions that a 64-bit little-endian ELF library asks of others (System V ABI, LSB "Symbol Versioning").
+/// </summary>
 internal static class ElfVersions
 {
     private const uint VersionNeeds = 0x6ffffffe; // SHT_GNU_verneed
@@ -17,7 +19,8 @@ internal static class ElfVersions
     {
         var changed = false;
         var sections = (int)U64(image, 40);
-        int sectionSize = U16(image, 58), sectionCount = U16(image, 60);
+        int sectionSize = U16(image, 58),
+            sectionCount = U16(image, 60);
         for (var i = 0; i < sectionCount; i++)
         {
             var section = image[(sections + (i * sectionSize))..];
@@ -36,7 +39,8 @@ internal static class ElfVersions
     {
         for (var changed = false; ; need += (int)U32(image, need + 12))
         {
-            int count = U16(image, need + 2), auxiliary = need + (int)U32(image, need + 8);
+            int count = U16(image, need + 2),
+                auxiliary = need + (int)U32(image, need + 8);
             for (var i = 0; i < count; i++, auxiliary += (int)U32(image, auxiliary + 12))
             {
                 var name = image[(names + (int)U32(image, auxiliary + 8))..];
@@ -54,9 +58,12 @@ internal static class ElfVersions
         }
     }
 
-    private static ushort U16(ReadOnlySpan<byte> bytes, int offset) => BinaryPrimitives.ReadUInt16LittleEndian(bytes[offset..]);
+    private static ushort U16(ReadOnlySpan<byte> bytes, int offset) =>
+        BinaryPrimitives.ReadUInt16LittleEndian(bytes[offset..]);
 
-    private static uint U32(ReadOnlySpan<byte> bytes, int offset) => BinaryPrimitives.ReadUInt32LittleEndian(bytes[offset..]);
+    private static uint U32(ReadOnlySpan<byte> bytes, int offset) =>
+        BinaryPrimitives.ReadUInt32LittleEndian(bytes[offset..]);
 
-    private static ulong U64(ReadOnlySpan<byte> bytes, int offset) => BinaryPrimitives.ReadUInt64LittleEndian(bytes[offset..]);
+    private static ulong U64(ReadOnlySpan<byte> bytes, int offset) =>
+        BinaryPrimitives.ReadUInt64LittleEndian(bytes[offset..]);
 }

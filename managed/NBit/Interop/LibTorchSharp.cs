@@ -31,7 +31,8 @@ internal static partial class LibTorchSharp
     {
         if (OperatingSystem.IsLinux())
         {
-            AssemblyLoadContext.GetLoadContext(Assembly)!.ResolvingUnmanagedDll += static (_, name) => name == Name ? LoadCopy() : 0;
+            AssemblyLoadContext.GetLoadContext(Assembly)!.ResolvingUnmanagedDll += static (_, name) =>
+                name == Name ? LoadCopy() : 0;
         }
     }
 
@@ -39,7 +40,11 @@ internal static partial class LibTorchSharp
     {
         lock (Gate)
         {
-            if (_copy == 0 && Directories().Select(directory => Path.Combine(directory, FileName)).FirstOrDefault(File.Exists) is { } path)
+            if (
+                _copy == 0
+                && Directories().Select(directory => Path.Combine(directory, FileName)).FirstOrDefault(File.Exists)
+                    is { } path
+            )
             {
                 _copy = TryLoadCopy(path);
             }
@@ -65,8 +70,10 @@ internal static partial class LibTorchSharp
                 var handle = image is null ? NativeLibrary.Load(path) : MemoryFile.LoadLibrary(FileName, image);
                 if (versions.Count > 0)
                 {
-                    Log.Information($"{path} asks for {string.Join(", ", versions)}, which this system's libstdc++ lacks and the library "
-                        + "does not use; NBit loaded a copy in memory without that demand");
+                    Log.Information(
+                        $"{path} asks for {string.Join(", ", versions)}, which this system's libstdc++ lacks and the library "
+                            + "does not use; NBit loaded a copy in memory without that demand"
+                    );
                 }
 
                 return handle;
@@ -74,8 +81,10 @@ internal static partial class LibTorchSharp
             catch (DllNotFoundException error)
             {
                 image ??= File.ReadAllBytes(path);
-                if (MissingVersion().Match(error.Message) is not { Success: true } match
-                    || !ElfVersions.MakeOptional(image, match.Groups["version"].Value))
+                if (
+                    MissingVersion().Match(error.Message) is not { Success: true } match
+                    || !ElfVersions.MakeOptional(image, match.Groups["version"].Value)
+                )
                 {
                     return 0; // some other fault: TorchSharp reports it
                 }
@@ -88,12 +97,19 @@ internal static partial class LibTorchSharp
     private static IEnumerable<string> Directories()
     {
         var native = AppContext.GetData("NATIVE_DLL_SEARCH_DIRECTORIES") as string ?? "";
-        var beside = Path.GetDirectoryName(Assembly.Location) is { Length: > 0 } directory ? directory : AppContext.BaseDirectory;
-        return native.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
+        var beside = Path.GetDirectoryName(Assembly.Location) is { Length: > 0 } directory
+            ? directory
+            : AppContext.BaseDirectory;
+        return native
+            .Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries)
             .Append(beside)
             .Append(Path.Combine(beside, "runtimes", "linux-x64", "native"));
     }
 
-    [GeneratedRegex(@"version `(?<version>GLIBCXX_[0-9.]+)' not found", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        @"version `(?<version>GLIBCXX_[0-9.]+)' not found",
+        RegexOptions.CultureInvariant,
+        matchTimeoutMilliseconds: 1000
+    )]
     private static partial Regex MissingVersion();
 }

@@ -3,7 +3,9 @@ using Microsoft.Win32.SafeHandles;
 
 namespace NBit.Interop;
 
-/// <summary>A file that exists in memory only (Linux memfd): nothing is left on a disk, and no directory must be writable.</summary>
+/// <summary>
+/// A file that exists in memory only (Linux memfd): nothing is left on a disk, and no directory must be writable.
+/// </summary>
 internal static partial class MemoryFile
 {
     private const uint CloseOnExec = 1; // MFD_CLOEXEC
@@ -22,6 +24,11 @@ internal static partial class MemoryFile
         return NativeLibrary.Load($"/proc/self/fd/{file.DangerousGetHandle()}"); // stays mapped when the file is closed
     }
 
-    [LibraryImport("libc", EntryPoint = "memfd_create", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [LibraryImport(
+        "libc",
+        EntryPoint = "memfd_create",
+        SetLastError = true,
+        StringMarshalling = StringMarshalling.Utf8
+    )]
     private static partial int Create(string name, uint flags);
 }

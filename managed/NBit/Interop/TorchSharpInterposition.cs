@@ -19,7 +19,8 @@ internal static unsafe class TorchSharpInterposition
     private static bool _registered;
     private static Exception? _fault;
     private static nint _handle;
-    private static bool? _linear, _gradMode;
+    private static bool? _linear,
+        _gradMode;
 
     /// <summary>Whether TorchSharp's linear goes through NBit; calls it once to find out.</summary>
     public static bool InterceptsLinear => _linear ??= ProbeLinear();
@@ -27,7 +28,9 @@ internal static unsafe class TorchSharpInterposition
     /// <summary>Whether NBit sees changes of TorchSharp's grad mode; changes it once to find out.</summary>
     public static bool InterceptsGradMode => _gradMode ??= ProbeGradMode();
 
-    /// <summary>Registers the resolver. Loads nothing and never throws: a fault is kept for <see cref="Require" />.</summary>
+    /// <summary>
+    /// Registers the resolver. Loads nothing and never throws: a fault is kept for <see cref="Require" />.
+    /// </summary>
     public static void Register()
     {
         lock (Gate)
@@ -41,18 +44,25 @@ internal static unsafe class TorchSharpInterposition
             try
             {
                 LibTorchSharp.RegisterFallback();
-                NativeLibrary.SetDllImportResolver(LibTorchSharp.Assembly, static (name, _, _) => name == LibTorchSharp.Name ? Resolve() : 0);
+                NativeLibrary.SetDllImportResolver(
+                    LibTorchSharp.Assembly,
+                    static (name, _, _) => name == LibTorchSharp.Name ? Resolve() : 0
+                );
             }
             catch (InvalidOperationException error)
             {
                 _fault = new InvalidOperationException(
                     "NBit cannot join TorchSharp: the program has set a DllImportResolver on TorchSharp's assembly already, and the runtime "
-                    + "allows one. Remove it; to load TorchSharp's libraries from elsewhere, use NativeLibrary.Load before.", error);
+                        + "allows one. Remove it; to load TorchSharp's libraries from elsewhere, use NativeLibrary.Load before.",
+                    error
+                );
             }
         }
     }
 
-    /// <summary>Returns if libnbit_torch is connected to TorchSharp and libtorch; loads them if they are not loaded yet.</summary>
+    /// <summary>
+    /// Returns if libnbit_torch is connected to TorchSharp and libtorch; loads them if they are not loaded yet.
+    /// </summary>
     /// <exception cref="InvalidOperationException">NBit could not take its place.</exception>
     /// <exception cref="NotSupportedException">libtorch is of another version.</exception>
     /// <exception cref="NativeLibraryNotFoundException">libnbit_torch was not found.</exception>
@@ -75,7 +85,9 @@ internal static unsafe class TorchSharpInterposition
         if (!InterceptsLinear)
         {
             throw new InvalidOperationException(
-                "TorchSharp's linear was called in this process before NBit was there, so NBit cannot reach linear layers any more. " + Remedy);
+                "TorchSharp's linear was called in this process before NBit was there, so NBit cannot reach linear layers any more. "
+                    + Remedy
+            );
         }
     }
 
@@ -96,7 +108,8 @@ internal static unsafe class TorchSharpInterposition
                 _handle = NativeLibraries.Load(LibnbitTorch.Library);
                 NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_initialize((void*)real));
             }
-            catch (Exception error) when (error is NativeLibraryNotFoundException or NotSupportedException or InvalidOperationException)
+            catch (Exception error)
+                when (error is NativeLibraryNotFoundException or NotSupportedException or InvalidOperationException)
             {
                 _fault ??= error;
                 _handle = real;
@@ -128,7 +141,8 @@ internal static unsafe class TorchSharpInterposition
 
     private static (long Linear, long GradMode) Count()
     {
-        long linear, gradMode;
+        long linear,
+            gradMode;
         NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_interposed_count(&linear, &gradMode));
         return (linear, gradMode);
     }

@@ -2,17 +2,19 @@ using Microsoft.Extensions.Logging;
 
 namespace NBit.Logging;
 
-/// <summary>The logging of a process that configured none: warnings and worse, a line each, on standard error.</summary>
+/// <summary>
+/// The logging of a process that configured none: warnings and worse, a line each, on standard error.
+/// </summary>
 internal sealed class StandardErrorLoggerFactory : ILoggerFactory
 {
     public ILogger CreateLogger(string categoryName) => new StandardErrorLogger();
 
-    public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException(
-        $"NBit's default logging takes no providers; set {nameof(NBitRuntime)}.{nameof(NBitRuntime.LoggerFactory)} to a factory that has them");
+    public void AddProvider(ILoggerProvider provider) =>
+        throw new NotSupportedException(
+            $"NBit's default logging takes no providers; set {nameof(NBitRuntime)}.{nameof(NBitRuntime.LoggerFactory)} to a factory that has them"
+        );
 
-    public void Dispose()
-    {
-    }
+    public void Dispose() { }
 
     private sealed class StandardErrorLogger : ILogger
     {
@@ -22,11 +24,18 @@ internal sealed class StandardErrorLoggerFactory : ILoggerFactory
         public bool IsEnabled(LogLevel logLevel) => logLevel is >= LogLevel.Warning and < LogLevel.None;
 
         public void Log<TState>(
-            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        )
         {
             if (IsEnabled(logLevel))
             {
-                Console.Error.WriteLine($"NBit {(logLevel == LogLevel.Warning ? "warning" : "error")}: {formatter(state, exception)}");
+                Console.Error.WriteLine(
+                    $"NBit {(logLevel == LogLevel.Warning ? "warning" : "error")}: {formatter(state, exception)}"
+                );
             }
         }
     }

@@ -10,7 +10,8 @@ public sealed class DoublePrecision : PrecisionMode
     public override string Name => "64-true";
 
     /// <inheritdoc />
-    public override void ConvertModule(nn.Module model) => TensorCasts.CastModule(model, ScalarType.Float64, complexToo: false);
+    public override void ConvertModule(nn.Module model) =>
+        TensorCasts.CastModule(model, ScalarType.Float64, complexToo: false);
 
     /// <inheritdoc />
     public override IDisposable TensorInitContext() => new DefaultDtype(ScalarType.Float64).Enter();

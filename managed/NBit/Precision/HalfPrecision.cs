@@ -3,9 +3,12 @@ using static TorchSharp.torch;
 
 namespace NBit.Precision;
 
-/// <summary>"16-true" and "bf16-true": weights, inputs and arithmetic in float16 or bfloat16, without a scaler.</summary>
+/// <summary>
+/// "16-true" and "bf16-true": weights, inputs and arithmetic in float16 or bfloat16, without a scaler.
+/// </summary>
 /// <remarks>
-/// float16 has a smallest number of 6e-8: an optimizer whose epsilon becomes 0 there (the usual 1e-8) divides 0 by 0 at the
+/// float16 has a smallest number of 6e-8: an optimizer whose epsilon becomes 0 there (the usual 1e-8) divides 0 by 0 at
+/// the
 /// second step. Such an optimizer is refused; give it an epsilon of 1e-3 or so, or use bfloat16.
 /// </remarks>
 /// <param name="precision">"bf16-true" for bfloat16; as in Lightning, every other string means float16.</param>

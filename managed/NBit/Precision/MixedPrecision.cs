@@ -6,7 +6,8 @@ using static TorchSharp.torch;
 namespace NBit.Precision;
 
 /// <summary>
-/// "16-mixed" and "bf16-mixed": float32 weights, with products in float16 or bfloat16 by autocast; in float16 the loss is scaled.
+/// "16-mixed" and "bf16-mixed": float32 weights, with products in float16 or bfloat16 by autocast; in float16 the loss
+/// is scaled.
 /// </summary>
 /// <remarks>
 /// On the CPU the string "16-mixed" means bf16-mixed, with a warning, as in Lightning. Given as a plugin,
@@ -17,19 +18,26 @@ public sealed class MixedPrecision : PrecisionMode, IDisposable
     /// <summary>Creates the mode.</summary>
     /// <param name="precision">"16-mixed" or "bf16-mixed".</param>
     /// <param name="device">The device that autocast works on.</param>
-    /// <param name="scaler">For "16-mixed" only: the scaler, instead of one with the default settings. The mode disposes it.</param>
-    /// <exception cref="ArgumentException">The precision is another one, or a scaler was given for bf16-mixed.</exception>
+    /// <param name="scaler">For "16-mixed" only: the scaler, instead of one with the default settings. The mode
+    /// disposes it.</param>
+    /// <exception cref="ArgumentException">The precision is another one, or a scaler was given for
+    /// bf16-mixed.</exception>
     public MixedPrecision(string precision, DeviceType device, GradScaler? scaler = null)
     {
         if (precision is not ("16-mixed" or "bf16-mixed"))
         {
             throw new ArgumentException(
-                $"Passed `MixedPrecision(precision={PrecisionInput.Describe(precision)})`. Precision must be '16-mixed' or 'bf16-mixed'.", nameof(precision));
+                $"Passed `MixedPrecision(precision={PrecisionInput.Describe(precision)})`. Precision must be '16-mixed' or 'bf16-mixed'.",
+                nameof(precision)
+            );
         }
 
         if (precision == "bf16-mixed" && scaler is not null)
         {
-            throw new ArgumentException($"`precision='bf16-mixed'` does not use a scaler, found {scaler.GetType()}.", nameof(scaler));
+            throw new ArgumentException(
+                $"`precision='bf16-mixed'` does not use a scaler, found {scaler.GetType()}.",
+                nameof(scaler)
+            );
         }
 
         Name = precision;
@@ -57,7 +65,9 @@ public sealed class MixedPrecision : PrecisionMode, IDisposable
     public override IDisposable ForwardContext() => new Autocast(Device, DataType);
 
     /// <inheritdoc />
-    /// <remarks>Without the cache of weight casts, as Lightning's Trainer does it: a weight is seen as it is at each use.</remarks>
+    /// <remarks>
+    /// Without the cache of weight casts, as Lightning's Trainer does it: a weight is seen as it is at each use.
+    /// </remarks>
     public override IDisposable StepContext() => new Autocast(Device, DataType, cacheEnabled: false);
 
     /// <inheritdoc />
@@ -74,7 +84,11 @@ public sealed class MixedPrecision : PrecisionMode, IDisposable
 
     /// <inheritdoc />
     public override Tensor? OptimizerStep(
-        optim.Optimizer optimizer, Func<Tensor?>? closure = null, Action? beforeStep = null, bool keepsUnscaling = false)
+        optim.Optimizer optimizer,
+        Func<Tensor?>? closure = null,
+        Action? beforeStep = null,
+        bool keepsUnscaling = false
+    )
     {
         if (Scaler is null)
         {
@@ -110,7 +124,9 @@ public sealed class MixedPrecision : PrecisionMode, IDisposable
 
         if (optimizer is IGradScalingOptimizer)
         {
-            throw new NotSupportedException("Gradient clipping is not implemented for optimizers handling the unscaling.");
+            throw new NotSupportedException(
+                "Gradient clipping is not implemented for optimizers handling the unscaling."
+            );
         }
 
         Scaler.Unscale(optimizer);
@@ -132,7 +148,8 @@ public sealed class MixedPrecision : PrecisionMode, IDisposable
         {
             throw new NotSupportedException(
                 $"The current optimizer, {optimizer.GetType().Name}, does not allow for gradient clipping because it performs unscaling of "
-                + "gradients internally. HINT: Are you using a 'fused' optimizer?");
+                    + "gradients internally. HINT: Are you using a 'fused' optimizer?"
+            );
         }
     }
 

@@ -5,7 +5,5 @@ internal sealed class NoContext : IDisposable
 {
     public static NoContext Instance { get; } = new();
 
-    public void Dispose()
-    {
-    }
+    public void Dispose() { }
 }

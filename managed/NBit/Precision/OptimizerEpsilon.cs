@@ -13,11 +13,16 @@ internal static class OptimizerEpsilon
         {
             // TorchSharp's options have no common type for it, only a common name.
             var options = group.Options;
-            if (options.GetType().GetField("eps")?.GetValue(options) is double epsilon && epsilon != 0 && (Half)epsilon == Half.Zero)
+            if (
+                options.GetType().GetField("eps")?.GetValue(options) is double epsilon
+                && epsilon != 0
+                && (Half)epsilon == Half.Zero
+            )
             {
                 throw new NotSupportedException(
                     $"{optimizer.GetType().Name} has eps {epsilon}, which is 0 in float16, the dtype of its parameters: the second step would "
-                    + "divide 0 by 0. Use an eps that float16 can hold (6e-8 or more; 1e-3 trains well), bf16-true, or 16-mixed.");
+                        + "divide 0 by 0. Use an eps that float16 can hold (6e-8 or more; 1e-3 trains well), bf16-true, or 16-mixed."
+                );
             }
         }
     }

@@ -8,7 +8,9 @@ public static class PrecisionModes
 {
     private static readonly Lock Gate = new();
 
-    private static readonly OrderedDictionary<string, Func<DeviceType, PrecisionMode>> Factories = new(StringComparer.Ordinal)
+    private static readonly OrderedDictionary<string, Func<DeviceType, PrecisionMode>> Factories = new(
+        StringComparer.Ordinal
+    )
     {
         ["32-true"] = static _ => new SinglePrecision(),
         ["64-true"] = static _ => new DoublePrecision(),
@@ -30,7 +32,10 @@ public static class PrecisionModes
         }
     }
 
-    /// <summary>Makes a mode by its name, as a plugin: no name is replaced by another, as "16-mixed" is on the CPU when given as a precision.</summary>
+    /// <summary>
+    /// Makes a mode by its name, as a plugin: no name is replaced by another, as "16-mixed" is on the CPU when given as
+    /// a precision.
+    /// </summary>
     /// <param name="name">One of <see cref="Names" />.</param>
     /// <param name="device">The kind of device that is trained on.</param>
     /// <returns>The mode.</returns>
@@ -44,7 +49,9 @@ public static class PrecisionModes
         }
 
         return factory?.Invoke(device)
-            ?? throw new NotSupportedException($"precision '{name}' is not in this version of NBit; it has {string.Join(", ", Names)}");
+            ?? throw new NotSupportedException(
+                $"precision '{name}' is not in this version of NBit; it has {string.Join(", ", Names)}"
+            );
     }
 
     /// <summary>The mode for a precision or a plugin.</summary>
@@ -55,19 +62,30 @@ public static class PrecisionModes
     /// <returns>The mode.</returns>
     /// <exception cref="ArgumentException">Both were given.</exception>
     /// <exception cref="NotSupportedException">The mode is not in this version.</exception>
-    internal static PrecisionMode Resolve(PrecisionInput precision, PrecisionMode? plugin, DeviceType device, string owner)
+    internal static PrecisionMode Resolve(
+        PrecisionInput precision,
+        PrecisionMode? plugin,
+        DeviceType device,
+        string owner
+    )
     {
         if (plugin is not null)
         {
-            return precision.Text is null ? plugin : throw new ArgumentException(
-                $"Received both `precision={precision}` and `plugin={plugin}`. Choose one.", nameof(plugin));
+            return precision.Text is null
+                ? plugin
+                : throw new ArgumentException(
+                    $"Received both `precision={precision}` and `plugin={plugin}`. Choose one.",
+                    nameof(plugin)
+                );
         }
 
         var mode = precision.Mode;
         if (mode == "16-mixed" && device == DeviceType.CPU)
         {
-            Log.Warning($"You passed `{owner}(accelerator='cpu', precision='16-mixed')` but AMP with fp16 is not supported on CPU. "
-                + "Using `precision='bf16-mixed'` instead.");
+            Log.Warning(
+                $"You passed `{owner}(accelerator='cpu', precision='16-mixed')` but AMP with fp16 is not supported on CPU. "
+                    + "Using `precision='bf16-mixed'` instead."
+            );
             mode = "bf16-mixed";
         }
 
@@ -82,7 +100,8 @@ public static class PrecisionModes
     }
 
     /// <summary>Adds a mode to those that can be had by their name.</summary>
-    /// <param name="name">Its name; as a precision, only the strings of <see cref="PrecisionInput" /> can be given.</param>
+    /// <param name="name">Its name; as a precision, only the strings of <see cref="PrecisionInput" /> can be
+    /// given.</param>
     /// <param name="factory">Makes the mode for a kind of device.</param>
     internal static void Register(string name, Func<DeviceType, PrecisionMode> factory)
     {

@@ -13,7 +13,8 @@ internal sealed class InitContext : IDisposable
 
     /// <param name="device">Where tensors are made.</param>
     /// <param name="inner">Begins the other scope.</param>
-    /// <param name="emptyInit">Whether the functions of <c>torch.nn.init</c> leave tensors uninitialized, to save time before weights are loaded.</param>
+    /// <param name="emptyInit">Whether the functions of <c>torch.nn.init</c> leave tensors uninitialized, to save time
+    /// before weights are loaded.</param>
     public InitContext(Device device, Func<IDisposable> inner, bool emptyInit)
     {
         _inner = inner();

@@ -14,8 +14,10 @@ internal static class ModuleTensors
     /// </remarks>
     public static HashSet<Tensor> Of(nn.Module model)
     {
-        var tensors =
-            new HashSet<Tensor>(model.parameters().Concat(model.buffers()), ReferenceEqualityComparer.Instance);
+        var tensors = new HashSet<Tensor>(
+            model.parameters().Concat(model.buffers()),
+            ReferenceEqualityComparer.Instance
+        );
         foreach (var module in model.modules().Prepend(model))
         {
             tensors.UnionWith(Buffers(module).Values.Select(buffer => buffer.Item1).Where(buffer => !buffer.IsInvalid));

@@ -8,21 +8,29 @@ namespace NBit.Tensors;
 /// <summary>Casts of batches and of whole models.</summary>
 internal static unsafe class TensorCasts
 {
-    /// <summary>The floating-point tensors in nested containers, cast; a tensor that has the dtype already comes back as it is.</summary>
+    /// <summary>
+    /// The floating-point tensors in nested containers, cast; a tensor that has the dtype already comes back as it is.
+    /// </summary>
     public static T CastFloating<T>(T data, ScalarType dtype) =>
         TensorTree.Map(data, tensor => tensor.is_floating_point() && tensor.dtype != dtype ? tensor.to(dtype) : tensor);
 
     /// <summary>The tensors in nested containers on a device.</summary>
-    public static T MoveTo<T>(T data, Device device) => TensorTree.Map(data, tensor => IsOn(tensor, device) ? tensor : tensor.to(device));
+    public static T MoveTo<T>(T data, Device device) =>
+        TensorTree.Map(data, tensor => IsOn(tensor, device) ? tensor : tensor.to(device));
 
     /// <summary>Casts a module's parameters, buffers and gradients in place.</summary>
     /// <param name="model">The module.</param>
     /// <param name="dtype">The dtype that floating-point tensors get.</param>
-    /// <param name="complexToo">Whether complex tensors are cast too, which loses their imaginary part (as <c>Module.to(dtype)</c> does).</param>
-    public static void CastModule(nn.Module model, ScalarType dtype, bool complexToo) => Replace(model, tensor =>
-        tensor.dtype == dtype || !(tensor.is_floating_point() || (complexToo && tensor.is_complex())) ? null
-        : tensor.is_complex() ? tensor.real.to(dtype)
-        : tensor.to(dtype));
+    /// <param name="complexToo">Whether complex tensors are cast too, which loses their imaginary part (as
+    /// <c>Module.to(dtype)</c> does).</param>
+    public static void CastModule(nn.Module model, ScalarType dtype, bool complexToo) =>
+        Replace(
+            model,
+            tensor =>
+                tensor.dtype == dtype || !(tensor.is_floating_point() || (complexToo && tensor.is_complex())) ? null
+                : tensor.is_complex() ? tensor.real.to(dtype)
+                : tensor.to(dtype)
+        );
 
     /// <summary>Moves a module's parameters, buffers and gradients to a device in place.</summary>
     public static void MoveModule(nn.Module model, Device device)
@@ -34,7 +42,8 @@ internal static unsafe class TensorCasts
     private static bool IsOn(Tensor tensor, Device device) =>
         tensor.device_type == device.type && (device.type == DeviceType.CPU || tensor.device_index == device.index);
 
-    // The Parameter objects stay, so optimizers and fields that hold them stay right (TorchSharp's Module.to makes new ones). All
+    // The Parameter objects stay, so optimizers and fields that hold them stay right (TorchSharp's Module.to makes new
+    // ones). All
     // new tensors are made before the first one is replaced: what fails, fails before anything was changed.
     private static void Replace(nn.Module model, Func<Tensor, Tensor?> replacement)
     {
@@ -53,7 +62,9 @@ internal static unsafe class TensorCasts
 
         foreach (var (target, data) in replacements)
         {
-            NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_tensor_set_data((void*)target.Handle, (void*)data.Handle));
+            NativeStatus.ThrowIfFailed(
+                LibnbitTorch.nbit_torch_tensor_set_data((void*)target.Handle, (void*)data.Handle)
+            );
         }
 
         void Add(Tensor target)

@@ -7,7 +7,8 @@ using static TorchSharp.torch;
 namespace NBit.Tensors;
 
 /// <summary>
-/// Applies a function to all tensors in nested containers: tuples, arrays, lists, dictionaries, records and structs. Everything
+/// Applies a function to all tensors in nested containers: tuples, arrays, lists, dictionaries, records and structs.
+/// Everything
 /// else is passed through. What holds no changed tensor is returned as it is; what does is copied, never changed.
 /// </summary>
 internal static class TensorTree
@@ -16,8 +17,10 @@ internal static class TensorTree
     private const int MaximumDepth = 256;
 
     private static readonly ConcurrentDictionary<Type, FieldInfo[]?> FieldsOfType = new();
-    private static readonly MethodInfo MemberwiseCloneMethod =
-        typeof(object).GetMethod(nameof(MemberwiseClone), BindingFlags.Instance | BindingFlags.NonPublic)!;
+    private static readonly MethodInfo MemberwiseCloneMethod = typeof(object).GetMethod(
+        nameof(MemberwiseClone),
+        BindingFlags.Instance | BindingFlags.NonPublic
+    )!;
 
     /// <summary>The value with each tensor replaced by what the function gives for it.</summary>
     /// <exception cref="NotSupportedException">
@@ -62,22 +65,25 @@ internal static class TensorTree
                 tensors.Add(tensor);
                 return tensor;
             },
-            depth: 0);
+            depth: 0
+        );
         return tensors;
     }
 
-    private static object? MapObject(object? value, Func<Tensor, Tensor> function, int depth) => value switch
-    {
-        null or string => value,
-        Tensor tensor => function(tensor),
-        _ when depth > MaximumDepth => throw new ArgumentException(
-            $"{value.GetType()} is nested more than {MaximumDepth} levels deep, or holds itself: tensors are looked "
-            + "for in it without end. Break the cycle, or hold it in a class that is no container and no record."),
-        Array array => MapArray(array, element => MapObject(element, function, depth + 1)),
-        IDictionary dictionary => MapDictionary(dictionary, element => MapObject(element, function, depth + 1)),
-        IList list => MapList(list, element => MapObject(element, function, depth + 1)),
-        _ => MapFields(value, element => MapObject(element, function, depth + 1)),
-    };
+    private static object? MapObject(object? value, Func<Tensor, Tensor> function, int depth) =>
+        value switch
+        {
+            null or string => value,
+            Tensor tensor => function(tensor),
+            _ when depth > MaximumDepth => throw new ArgumentException(
+                $"{value.GetType()} is nested more than {MaximumDepth} levels deep, or holds itself: tensors are looked "
+                    + "for in it without end. Break the cycle, or hold it in a class that is no container and no record."
+            ),
+            Array array => MapArray(array, element => MapObject(element, function, depth + 1)),
+            IDictionary dictionary => MapDictionary(dictionary, element => MapObject(element, function, depth + 1)),
+            IList list => MapList(list, element => MapObject(element, function, depth + 1)),
+            _ => MapFields(value, element => MapObject(element, function, depth + 1)),
+        };
 
     private static Array MapArray(Array array, Func<object?, object?> map)
     {
@@ -183,7 +189,11 @@ internal static class TensorTree
     private static FieldInfo[]? FieldsThatMayHoldTensors(Type type)
     {
         var isRecord = type.GetMethod("<Clone>$") is not null;
-        if (!isRecord && !(type.IsValueType && !type.IsPrimitive && !type.IsEnum) && !typeof(ITuple).IsAssignableFrom(type))
+        if (
+            !isRecord
+            && !(type.IsValueType && !type.IsPrimitive && !type.IsEnum)
+            && !typeof(ITuple).IsAssignableFrom(type)
+        )
         {
             return null;
         }
@@ -191,8 +201,15 @@ internal static class TensorTree
         var fields = new List<FieldInfo>();
         for (var level = type; level is not null && level != typeof(object); level = level.BaseType)
         {
-            fields.AddRange(level.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly)
-                .Where(field => !field.FieldType.IsPrimitive && !field.FieldType.IsEnum && field.FieldType != typeof(string)));
+            fields.AddRange(
+                level
+                    .GetFields(
+                        BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly
+                    )
+                    .Where(field =>
+                        !field.FieldType.IsPrimitive && !field.FieldType.IsEnum && field.FieldType != typeof(string)
+                    )
+            );
         }
 
         return [.. fields];
@@ -200,13 +217,17 @@ internal static class TensorTree
 
     // Where a Parameter was, there may be no place for the tensor that comes of it.
     private static object? Fitting(object? mapped, Type place, object? container) =>
-        mapped is null || place.IsInstanceOfType(mapped) ? mapped : throw new NotSupportedException(
-            $"{container?.GetType()} holds a {place.Name} that must be converted, and cannot hold the "
-            + $"{mapped.GetType().Name} that comes of it: declare it as a Tensor.");
+        mapped is null || place.IsInstanceOfType(mapped)
+            ? mapped
+            : throw new NotSupportedException(
+                $"{container?.GetType()} holds a {place.Name} that must be converted, and cannot hold the "
+                    + $"{mapped.GetType().Name} that comes of it: declare it as a Tensor."
+            );
 
     // What a generic container holds; a container that derives from one may have other arguments, or none.
     private static Type TypeArgument(object container, int index) =>
-        container.GetType().GenericTypeArguments is var arguments && arguments.Length > index ? arguments[index]
+        container.GetType().GenericTypeArguments is var arguments && arguments.Length > index
+            ? arguments[index]
             : typeof(object);
 
     // An empty container, with the same comparer where it has one. It is filled element by element: a constructor that
@@ -216,22 +237,27 @@ internal static class TensorTree
     {
         var type = container.GetType();
         var comparer = Comparer(container);
-        var made = type.GetConstructors()
-            .FirstOrDefault(constructor => Takes(constructor, comparer))?.Invoke([comparer])
+        var made =
+            type.GetConstructors().FirstOrDefault(constructor => Takes(constructor, comparer))?.Invoke([comparer])
             ?? type.GetConstructor(Type.EmptyTypes)?.Invoke(null);
-        return made is not null && Equals(Comparer(made), comparer) ? made : throw new NotSupportedException(
-            $"{type} holds tensors that must be converted, but cannot be copied: it has no public constructor that "
-            + $"takes {(comparer is null ? "nothing" : "its comparer")}. Use an array, List, Dictionary, tuple or record.");
+        return made is not null && Equals(Comparer(made), comparer)
+            ? made
+            : throw new NotSupportedException(
+                $"{type} holds tensors that must be converted, but cannot be copied: it has no public constructor that "
+                    + $"takes {(comparer is null ? "nothing" : "its comparer")}. Use an array, List, Dictionary, tuple or record."
+            );
     }
 
-    private static object? Comparer(object container) => container is Hashtable table
-        ? HashtableComparer(table)
-        : container.GetType().GetProperty("Comparer")?.GetValue(container);
+    private static object? Comparer(object container) =>
+        container is Hashtable table
+            ? HashtableComparer(table)
+            : container.GetType().GetProperty("Comparer")?.GetValue(container);
 
     [UnsafeAccessor(UnsafeAccessorKind.Method, Name = "get_EqualityComparer")]
     private static extern IEqualityComparer? HashtableComparer(Hashtable table);
 
     private static bool Takes(ConstructorInfo constructor, object? argument) =>
-        constructor.GetParameters() is [{ ParameterType: var type }] && type != typeof(object)
-            && type.IsInstanceOfType(argument);
+        constructor.GetParameters() is [{ ParameterType: var type }]
+        && type != typeof(object)
+        && type.IsInstanceOfType(argument);
 }

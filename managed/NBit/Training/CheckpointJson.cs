@@ -21,7 +21,14 @@ internal static class CheckpointJson
         {
             return read();
         }
-        catch (Exception error) when (error is JsonException or FormatException or InvalidOperationException or ArgumentException or KeyNotFoundException)
+        catch (Exception error)
+            when (error
+                    is JsonException
+                        or FormatException
+                        or InvalidOperationException
+                        or ArgumentException
+                        or KeyNotFoundException
+            )
         {
             throw new CheckpointMismatchException($"{where} is damaged: {error.Message}", error);
         }
@@ -31,9 +38,13 @@ internal static class CheckpointJson
     /// <param name="where">The file and the entry, for the message.</param>
     /// <param name="read">Reads the JSON.</param>
     /// <exception cref="CheckpointMismatchException">The JSON is not what it should be.</exception>
-    public static void Read(string where, Action read) => Read(where, () =>
-    {
-        read();
-        return true;
-    });
+    public static void Read(string where, Action read) =>
+        Read(
+            where,
+            () =>
+            {
+                read();
+                return true;
+            }
+        );
 }

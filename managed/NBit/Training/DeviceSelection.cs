@@ -16,14 +16,25 @@ internal static class DeviceSelection
         {
             case "cpu":
             case "auto" when !cuda.is_available():
-                return devices.Index == 0 ? CPU : throw new ArgumentException($"devices is [{devices.Index}], but there is one CPU: use 1", nameof(devices));
+                return devices.Index == 0
+                    ? CPU
+                    : throw new ArgumentException(
+                        $"devices is [{devices.Index}], but there is one CPU: use 1",
+                        nameof(devices)
+                    );
             case "auto" or "gpu" or "cuda":
                 var count = cuda.is_available() ? cuda.device_count() : 0;
-                return devices.Index < count ? new Device(DeviceType.CUDA, devices.Index) : throw new NotSupportedException(
-                    $"accelerator '{accelerator}' with device {devices.Index}: this machine has {count} CUDA devices that libtorch can use. "
-                    + "Use accelerator 'cpu' or 'auto', or reference a CUDA build of libtorch.");
+                return devices.Index < count
+                    ? new Device(DeviceType.CUDA, devices.Index)
+                    : throw new NotSupportedException(
+                        $"accelerator '{accelerator}' with device {devices.Index}: this machine has {count} CUDA devices that libtorch can use. "
+                            + "Use accelerator 'cpu' or 'auto', or reference a CUDA build of libtorch."
+                    );
             default:
-                throw new ArgumentException($"accelerator is '{accelerator}'; allowed are 'auto', 'cpu' and 'gpu' (or 'cuda')", nameof(accelerator));
+                throw new ArgumentException(
+                    $"accelerator is '{accelerator}'; allowed are 'auto', 'cpu' and 'gpu' (or 'cuda')",
+                    nameof(accelerator)
+                );
         }
     }
 }

@@ -1,7 +1,8 @@
 namespace NBit.Training;
 
 /// <summary>
-/// What a user gives as <c>devices</c>: how many (<c>1</c>), or the index of one (<c>new[] { 0 }</c>). Converts from int and int[].
+/// What a user gives as <c>devices</c>: how many (<c>1</c>), or the index of one (<c>new[] { 0 }</c>). Converts from
+/// int and int[].
 /// </summary>
 public readonly record struct DevicesInput
 {
@@ -12,7 +13,10 @@ public readonly record struct DevicesInput
     }
 
     /// <summary>How many devices; 1 for the default value too.</summary>
-    public int Count { get => field == 0 ? 1 : field; }
+    public int Count
+    {
+        get => field == 0 ? 1 : field;
+    }
 
     /// <summary>The index of the first one.</summary>
     public int Index { get; }
@@ -48,7 +52,11 @@ public readonly record struct DevicesInput
     }
 
     private static DevicesInput Checked(int count, int index, string given) =>
-        count < 1 || index < 0 ? throw new ArgumentException($"devices is {given}; allowed are 1, or one index of 0 or more, e.g. [0]")
-        : count > 1 ? throw new NotSupportedException($"devices is {given}: more than one device is not supported yet; use 1, or one index, e.g. [0]")
+        count < 1 || index < 0
+            ? throw new ArgumentException($"devices is {given}; allowed are 1, or one index of 0 or more, e.g. [0]")
+        : count > 1
+            ? throw new NotSupportedException(
+                $"devices is {given}: more than one device is not supported yet; use 1, or one index, e.g. [0]"
+            )
         : new DevicesInput(count, index);
 }

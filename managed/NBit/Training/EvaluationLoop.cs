@@ -6,10 +6,15 @@ using static TorchSharp.torch;
 namespace NBit.Training;
 
 /// <summary>
-/// The loop of validation, testing and prediction: no gradients, evaluation mode. Hooks run with the ordinary default dtype and
+/// The loop of validation, testing and prediction: no gradients, evaluation mode. Hooks run with the ordinary default
+/// dtype and
 /// without autocast, steps in the precision. Nothing happens where the limit is no batch.
 /// </summary>
-internal sealed class EvaluationLoop<TBatch>(Trainer trainer, TrainingModule<TBatch> module, IEnumerable<TBatch> batches)
+internal sealed class EvaluationLoop<TBatch>(
+    Trainer trainer,
+    TrainingModule<TBatch> module,
+    IEnumerable<TBatch> batches
+)
 {
     private BatchSource<TBatch>? _source;
 
@@ -21,23 +26,24 @@ internal sealed class EvaluationLoop<TBatch>(Trainer trainer, TrainingModule<TBa
     /// <returns>The means of the metrics that were logged.</returns>
     public IReadOnlyDictionary<string, double> Run(Stage stage)
     {
-        var (before, isTest) = (trainer.Stage, stage == Stage.Test);
+        var before = trainer.Stage;
         trainer.Metrics.Stage = stage;
         try
         {
-            if (isTest && trainer.LimitTestBatches > 0)
-            {
-                module.OnTestStart();
-                ForEach("test", trainer.LimitTestBatches, step => module.TestStep(step.Batch, step.Index));
-                module.OnTestEnd();
-            }
-            else if (!isTest && trainer.LimitValBatches > 0)
-            {
-                module.OnValidationStart();
-                ForEach("validation", trainer.LimitValBatches, step => module.ValidationStep(step.Batch, step.Index));
-                module.OnValidationEnd();
-            }
-
+            ForEach(
+                stage,
+                step =>
+                {
+                    if (stage == Stage.Test)
+                    {
+                        module.TestStep(step.Batch, step.Index);
+                    }
+                    else
+                    {
+                        module.ValidationStep(step.Batch, step.Index);
+                    }
+                }
+            );
             return trainer.Metrics.EndEpoch();
         }
         finally
@@ -50,20 +56,13 @@ internal sealed class EvaluationLoop<TBatch>(Trainer trainer, TrainingModule<TBa
     public IReadOnlyList<object?> Predict()
     {
         var predictions = new List<object?>();
-        if (trainer.LimitPredictBatches == 0)
-        {
-            return predictions;
-        }
-
         var own = ModuleTensors.Of(module);
         try
         {
-            module.OnPredictStart();
             ForEach(
-                "prediction",
-                trainer.LimitPredictBatches,
-                step => predictions.Add(Keep(module.PredictStep(step.Batch, step.Index), step, own)));
-            module.OnPredictEnd();
+                Stage.Prediction,
+                step => predictions.Add(Keep(module.PredictStep(step.Batch, step.Index), step, own))
+            );
             return predictions;
         }
         catch
@@ -78,30 +77,46 @@ internal sealed class EvaluationLoop<TBatch>(Trainer trainer, TrainingModule<TBa
     private static object? Keep(object? prediction, Step step, HashSet<Tensor> own)
     {
         var given = TensorTree.Tensors(step.Given);
-        var kept = TensorTree.Map(prediction, tensor =>
-            own.Contains(tensor) || given.Exists(other => ReferenceEquals(other, tensor)) ? tensor.alias() : tensor);
+        var kept = TensorTree.Map(
+            prediction,
+            tensor =>
+                own.Contains(tensor) || given.Exists(other => ReferenceEquals(other, tensor)) ? tensor.alias() : tensor
+        );
         step.Scope.MoveToOuter(TensorTree.Tensors(kept));
         return kept;
     }
 
-    private void ForEach(string what, int limit, Action<Step> run)
+    private void ForEach(Stage stage, Action<Step> run)
     {
-        _source ??= new BatchSource<TBatch>(batches, what, limit);
+        var hooks = EvaluationHooks<TBatch>.Of(stage, trainer, module);
+        if (hooks.Limit == 0)
+        {
+            return;
+        }
+
+        hooks.Start();
+        RunEpoch(hooks, run);
+        hooks.End();
+    }
+
+    private void RunEpoch(EvaluationHooks<TBatch> hooks, Action<Step> run)
+    {
+        _source ??= new BatchSource<TBatch>(batches, hooks.Data, hooks.Limit);
         List<(nn.Module Module, bool Training)> modes =
-            [.. module.modules().Prepend(module).Select(inner => (inner, inner.training))];
+        [
+            .. module.modules().Prepend(module).Select(inner => (inner, inner.training)),
+        ];
         module.eval();
         try
         {
             using var grad = no_grad();
+            hooks.EpochStart();
             foreach (var (given, index) in _source.Read(epoch: null, first: 0))
             {
-                using var scope = NewDisposeScope();
-                var batch = trainer.Transfer(given);
-                using (trainer.Precision.StepContext())
-                {
-                    run(new Step(given, batch, index, scope));
-                }
+                RunBatch(given, index, hooks, run);
             }
+
+            hooks.EpochEnd();
         }
         finally
         {
@@ -111,6 +126,19 @@ internal sealed class EvaluationLoop<TBatch>(Trainer trainer, TrainingModule<TBa
                 inner.train(training);
             }
         }
+    }
+
+    private void RunBatch(TBatch given, int index, EvaluationHooks<TBatch> hooks, Action<Step> run)
+    {
+        using var scope = NewDisposeScope();
+        var batch = trainer.Transfer(given);
+        hooks.BatchStart(batch, index);
+        using (trainer.Precision.StepContext())
+        {
+            run(new Step(given, batch, index, scope));
+        }
+
+        hooks.BatchEnd(batch, index);
     }
 
     private readonly record struct Step(TBatch Given, TBatch Batch, int Index, DisposeScope Scope);

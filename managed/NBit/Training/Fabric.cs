@@ -27,13 +27,20 @@ public sealed class Fabric : IDisposable
     private readonly BackwardGuard? _guard;
 
     /// <summary>Chooses a device and a precision.</summary>
-    /// <param name="precision">One of the strings or integers of <see cref="PrecisionInput" />; "32-true" if none is given.</param>
+    /// <param name="precision">One of the strings or integers of <see cref="PrecisionInput" />; "32-true" if none is
+    /// given.</param>
     /// <param name="plugin">A mode that was made already, instead of <paramref name="precision" />.</param>
     /// <param name="accelerator">"auto" (a GPU if there is one), "cpu" or "gpu".</param>
     /// <param name="devices">1, or the index of one device.</param>
-    /// <exception cref="ArgumentException">An argument is not allowed, or both precision and plugin were given.</exception>
+    /// <exception cref="ArgumentException">An argument is not allowed, or both precision and plugin were
+    /// given.</exception>
     /// <exception cref="NotSupportedException">There is no such device, or more than one was asked for.</exception>
-    public Fabric(PrecisionInput precision = default, PrecisionMode? plugin = null, string accelerator = "auto", DevicesInput devices = default)
+    public Fabric(
+        PrecisionInput precision = default,
+        PrecisionMode? plugin = null,
+        string accelerator = "auto",
+        DevicesInput devices = default
+    )
     {
         Device = DeviceSelection.Resolve(accelerator, devices);
         Precision = PrecisionModes.Resolve(precision, plugin, Device.type, nameof(Fabric));
@@ -78,8 +85,12 @@ public sealed class Fabric : IDisposable
     /// <param name="optimizer">An optimizer of the model's parameters; they stay the same objects.</param>
     /// <returns>Both, wrapped.</returns>
     /// <exception cref="ArgumentException">One was set up already; nothing was changed.</exception>
-    /// <exception cref="NotSupportedException">The precision cannot train with this optimizer; nothing was changed.</exception>
-    public (FabricModule<T, TResult> Module, FabricOptimizer Optimizer) Setup<T, TResult>(nn.Module<T, TResult> model, optim.Optimizer optimizer)
+    /// <exception cref="NotSupportedException">The precision cannot train with this optimizer; nothing was
+    /// changed.</exception>
+    public (FabricModule<T, TResult> Module, FabricOptimizer Optimizer) Setup<T, TResult>(
+        nn.Module<T, TResult> model,
+        optim.Optimizer optimizer
+    )
     {
         CheckNew(model);
         var wrapped = Setup(optimizer); // refuses before the model is changed
@@ -89,7 +100,8 @@ public sealed class Fabric : IDisposable
     }
 
     /// <summary>Wraps an optimizer so that its step follows the precision.</summary>
-    /// <param name="optimizer">The optimizer, made after its parameters were set up; to set up both, give them together.</param>
+    /// <param name="optimizer">The optimizer, made after its parameters were set up; to set up both, give them
+    /// together.</param>
     /// <returns>The optimizer to call.</returns>
     /// <exception cref="ArgumentException">It was set up already.</exception>
     /// <exception cref="NotSupportedException">The precision cannot train with this optimizer.</exception>
@@ -99,7 +111,9 @@ public sealed class Fabric : IDisposable
         if (optimizer is FabricOptimizer)
         {
             throw new ArgumentException(
-                "the optimizer was set up already: pass the optimizer itself, once", nameof(optimizer));
+                "the optimizer was set up already: pass the optimizer itself, once",
+                nameof(optimizer)
+            );
         }
 
         Precision.CheckOptimizer(optimizer, clipsGradients: false);
@@ -115,9 +129,11 @@ public sealed class Fabric : IDisposable
     public IDisposable InitTensor() => new InitContext(Device, Precision.TensorInitContext, emptyInit: false);
 
     /// <summary>Begins a scope in which new modules are made on the device, in this precision's dtype.</summary>
-    /// <param name="emptyInit">True to leave weights uninitialized, which saves time where they are loaded next.</param>
+    /// <param name="emptyInit">True to leave weights uninitialized, which saves time where they are loaded
+    /// next.</param>
     /// <returns>Ends the scope.</returns>
-    public IDisposable InitModule(bool emptyInit = false) => new InitContext(Device, Precision.ModuleInitContext, emptyInit);
+    public IDisposable InitModule(bool emptyInit = false) =>
+        new InitContext(Device, Precision.ModuleInitContext, emptyInit);
 
     /// <summary>Runs the backward pass; scales the loss first where the precision needs it.</summary>
     /// <param name="loss">The loss.</param>
@@ -150,25 +166,40 @@ public sealed class Fabric : IDisposable
     /// <param name="clipValue">The largest magnitude of an element; or null.</param>
     /// <param name="maxNorm">The largest norm of all gradients together; or null.</param>
     /// <param name="normType">The order of that norm.</param>
-    /// <param name="errorIfNonfinite">Whether a norm that is infinite or NaN is an error. With float16's first scales it often is.</param>
+    /// <param name="errorIfNonfinite">Whether a norm that is infinite or NaN is an error. With float16's first scales
+    /// it often is.</param>
     /// <returns>The norm before clipping, or null where elements were clipped.</returns>
     /// <exception cref="ArgumentException">Both limits were given, or none.</exception>
-    /// <exception cref="InvalidOperationException">The norm is not finite, or the gradients were clipped since the last step already.</exception>
+    /// <exception cref="InvalidOperationException">The norm is not finite, or the gradients were clipped since the last
+    /// step already.</exception>
     /// <exception cref="NotSupportedException">The optimizer unscales its gradients by itself.</exception>
     public double? ClipGradients(
-        optim.Optimizer optimizer, double? clipValue = null, double? maxNorm = null, double normType = 2, bool errorIfNonfinite = true)
+        optim.Optimizer optimizer,
+        double? clipValue = null,
+        double? maxNorm = null,
+        double normType = 2,
+        bool errorIfNonfinite = true
+    )
     {
         if (clipValue is not null && maxNorm is not null)
         {
-            throw new ArgumentException("Only one of `clip_val` or `max_norm` can be set as this specifies the underlying clipping algorithm!", nameof(maxNorm));
+            throw new ArgumentException(
+                "Only one of `clip_val` or `max_norm` can be set as this specifies the underlying clipping algorithm!",
+                nameof(maxNorm)
+            );
         }
 
         if (clipValue is null && maxNorm is null)
         {
-            throw new ArgumentException("You have to specify either `clip_val` or `max_norm` to do gradient clipping!", nameof(maxNorm));
+            throw new ArgumentException(
+                "You have to specify either `clip_val` or `max_norm` to do gradient clipping!",
+                nameof(maxNorm)
+            );
         }
 
-        var inner = optimizer is FabricOptimizer wrapper ? wrapper.Optimizer : optimizer ?? throw new ArgumentNullException(nameof(optimizer));
+        var inner = optimizer is FabricOptimizer wrapper
+            ? wrapper.Optimizer
+            : optimizer ?? throw new ArgumentNullException(nameof(optimizer));
         using var scope = NewDisposeScope(); // LBFGS makes its list of parameters anew
         Precision.UnscaleGradients(inner);
         if (maxNorm is { } norm)
@@ -198,7 +229,10 @@ public sealed class Fabric : IDisposable
     /// <param name="forward">The forward.</param>
     /// <param name="own">The model's own tensors, which it may return.</param>
     internal TResult Forward<TArguments, TResult>(
-        TArguments arguments, Func<TArguments, TResult> forward, HashSet<Tensor> own)
+        TArguments arguments,
+        Func<TArguments, TResult> forward,
+        HashSet<Tensor> own
+    )
     {
         var cast = Precision.ConvertInput(arguments);
         TResult? output = default;
@@ -219,9 +253,14 @@ public sealed class Fabric : IDisposable
         {
             // The casts that were made on the way; autograd keeps what it needs of them.
             var keep = new HashSet<Tensor>(
-                TensorTree.Tensors(arguments).Concat(kept), ReferenceEqualityComparer.Instance);
-            foreach (var tensor in TensorTree.Tensors((cast, output))
-                .Where(tensor => !keep.Contains(tensor) && !own.Contains(tensor)))
+                TensorTree.Tensors(arguments).Concat(kept),
+                ReferenceEqualityComparer.Instance
+            );
+            foreach (
+                var tensor in TensorTree
+                    .Tensors((cast, output))
+                    .Where(tensor => !keep.Contains(tensor) && !own.Contains(tensor))
+            )
             {
                 tensor.Dispose();
             }

@@ -4,7 +4,9 @@ using static TorchSharp.torch;
 
 namespace NBit.Training;
 
-/// <summary>A model that <see cref="Fabric" /> set up: its forward casts arguments and results; everything else is the model's.</summary>
+/// <summary>
+/// A model that <see cref="Fabric" /> set up: its forward casts arguments and results; everything else is the model's.
+/// </summary>
 /// <typeparam name="T">The argument of its forward.</typeparam>
 /// <typeparam name="TResult">The result of its forward.</typeparam>
 public sealed class FabricModule<T, TResult> : nn.Module<T, TResult>, IFabricModule
@@ -33,11 +35,14 @@ public sealed class FabricModule<T, TResult> : nn.Module<T, TResult>, IFabricMod
     public override void train(bool train = true) => Module.train(train);
 
     /// <inheritdoc />
-    public override IEnumerable<(string name, Parameter parameter)> named_parameters(bool recurse = true) => Module.named_parameters(recurse);
+    public override IEnumerable<(string name, Parameter parameter)> named_parameters(bool recurse = true) =>
+        Module.named_parameters(recurse);
 
     /// <inheritdoc />
-    public override IEnumerable<(string name, Tensor buffer)> named_buffers(bool recurse = true, bool include_nonpersistent = true) =>
-        Module.named_buffers(recurse, include_nonpersistent);
+    public override IEnumerable<(string name, Tensor buffer)> named_buffers(
+        bool recurse = true,
+        bool include_nonpersistent = true
+    ) => Module.named_buffers(recurse, include_nonpersistent);
 
     /// <inheritdoc />
     public override IEnumerable<(string name, nn.Module module)> named_children() => Module.named_children();
@@ -46,11 +51,15 @@ public sealed class FabricModule<T, TResult> : nn.Module<T, TResult>, IFabricMod
     public override IEnumerable<(string name, nn.Module module)> named_modules() => Module.named_modules();
 
     /// <inheritdoc />
-    public override Dictionary<string, Tensor> state_dict(Dictionary<string, Tensor>? destination = null, string? prefix = null) =>
-        Module.state_dict(destination, prefix);
+    public override Dictionary<string, Tensor> state_dict(
+        Dictionary<string, Tensor>? destination = null,
+        string? prefix = null
+    ) => Module.state_dict(destination, prefix);
 }
 
-/// <summary>A model that <see cref="Fabric" /> set up: its forward casts arguments and results; everything else is the model's.</summary>
+/// <summary>
+/// A model that <see cref="Fabric" /> set up: its forward casts arguments and results; everything else is the model's.
+/// </summary>
 /// <typeparam name="T1">The first argument of its forward.</typeparam>
 /// <typeparam name="T2">The second argument of its forward.</typeparam>
 /// <typeparam name="TResult">The result of its forward.</typeparam>
@@ -81,11 +90,14 @@ public sealed class FabricModule<T1, T2, TResult> : nn.Module<T1, T2, TResult>, 
     public override void train(bool train = true) => Module.train(train);
 
     /// <inheritdoc />
-    public override IEnumerable<(string name, Parameter parameter)> named_parameters(bool recurse = true) => Module.named_parameters(recurse);
+    public override IEnumerable<(string name, Parameter parameter)> named_parameters(bool recurse = true) =>
+        Module.named_parameters(recurse);
 
     /// <inheritdoc />
-    public override IEnumerable<(string name, Tensor buffer)> named_buffers(bool recurse = true, bool include_nonpersistent = true) =>
-        Module.named_buffers(recurse, include_nonpersistent);
+    public override IEnumerable<(string name, Tensor buffer)> named_buffers(
+        bool recurse = true,
+        bool include_nonpersistent = true
+    ) => Module.named_buffers(recurse, include_nonpersistent);
 
     /// <inheritdoc />
     public override IEnumerable<(string name, nn.Module module)> named_children() => Module.named_children();
@@ -94,6 +106,8 @@ public sealed class FabricModule<T1, T2, TResult> : nn.Module<T1, T2, TResult>, 
     public override IEnumerable<(string name, nn.Module module)> named_modules() => Module.named_modules();
 
     /// <inheritdoc />
-    public override Dictionary<string, Tensor> state_dict(Dictionary<string, Tensor>? destination = null, string? prefix = null) =>
-        Module.state_dict(destination, prefix);
+    public override Dictionary<string, Tensor> state_dict(
+        Dictionary<string, Tensor>? destination = null,
+        string? prefix = null
+    ) => Module.state_dict(destination, prefix);
 }

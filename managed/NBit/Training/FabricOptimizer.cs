@@ -3,7 +3,10 @@ using static TorchSharp.torch;
 
 namespace NBit.Training;
 
-/// <summary>An optimizer that <see cref="Fabric" /> set up: its step unscales gradients and skips overflowed ones where the precision needs it.</summary>
+/// <summary>
+/// An optimizer that <see cref="Fabric" /> set up: its step unscales gradients and skips overflowed ones where the
+/// precision needs it.
+/// </summary>
 public sealed class FabricOptimizer : optim.Optimizer
 {
     private readonly Fabric _fabric;

@@ -12,18 +12,22 @@ internal sealed class FitLoop<TBatch>(
     TrainingModule<TBatch> module,
     IEnumerable<TBatch> trainBatches,
     IEnumerable<TBatch>? validationBatches,
-    Interruption interruption)
+    Interruption interruption
+)
 {
     private readonly BatchSource<TBatch> _source = new(trainBatches, "training", trainer.LimitTrainBatches);
-    private readonly EvaluationLoop<TBatch>? _validation = validationBatches is null || trainer.LimitValBatches == 0
-        ? null
-        : new EvaluationLoop<TBatch>(trainer, module, validationBatches);
+    private readonly EvaluationLoop<TBatch>? _validation =
+        validationBatches is null || trainer.LimitValBatches == 0
+            ? null
+            : new EvaluationLoop<TBatch>(trainer, module, validationBatches);
     private int _accumulated; // batches whose gradients wait for a step
     private bool _warnedOfLoss;
 
     private bool IsDone =>
-        trainer.ShouldStop || trainer.LimitTrainBatches == 0 || trainer.Progress.Epoch >= trainer.MaxEpochs
-            || trainer.Progress.GlobalStep >= trainer.MaxSteps;
+        trainer.ShouldStop
+        || trainer.LimitTrainBatches == 0
+        || trainer.Progress.Epoch >= trainer.MaxEpochs
+        || trainer.Progress.GlobalStep >= trainer.MaxSteps;
 
     private optim.Optimizer Optimizer => trainer.Optimizers[0].Optimizer;
 
@@ -69,7 +73,8 @@ internal sealed class FitLoop<TBatch>(
         {
             throw new InvalidOperationException(
                 $"Automatic gradient clipping is not supported for manual optimization. Remove `Trainer(gradient_clip_val={trainer.GradientClipVal:0.0##})` "
-                + "or switch to automatic optimization.");
+                    + "or switch to automatic optimization."
+            );
         }
 
         trainer.Prepare(module, checkpoint: null);
@@ -80,15 +85,19 @@ internal sealed class FitLoop<TBatch>(
         {
             throw new InvalidOperationException(
                 $"{module.GetType().Name}.ConfigureOptimizers gave {trainer.Optimizers.Count} optimizers; automatic optimization has one. Give one, or "
-                + "override AutomaticOptimization to return false and step them in TrainingStep.");
+                    + "override AutomaticOptimization to return false and step them in TrainingStep."
+            );
         }
 
-        if (module.AutomaticOptimization
-            && trainer.Optimizers[0].Scheduler is { Monitor: null, Scheduler: ReduceLROnPlateau })
+        if (
+            module.AutomaticOptimization
+            && trainer.Optimizers[0].Scheduler is { Monitor: null, Scheduler: ReduceLROnPlateau }
+        )
         {
             throw new InvalidOperationException(
                 $"{module.GetType().Name}.ConfigureOptimizers gave a {nameof(ReduceLROnPlateau)} scheduler without a "
-                    + "Monitor: name the logged metric that it follows");
+                    + "Monitor: name the logged metric that it follows"
+            );
         }
 
         foreach (var configuration in trainer.Optimizers)
@@ -96,7 +105,10 @@ internal sealed class FitLoop<TBatch>(
             trainer.Precision.CheckOptimizer(configuration.Optimizer, trainer.GradientClipVal is > 0);
         }
 
-        trainer.ManualOptimizers = [.. trainer.Optimizers.Select(configuration => new ManualOptimizer(trainer, configuration.Optimizer))];
+        trainer.ManualOptimizers =
+        [
+            .. trainer.Optimizers.Select(configuration => new ManualOptimizer(trainer, configuration.Optimizer)),
+        ];
         if (resumeFrom is not null)
         {
             TrainingCheckpoint.Resume(trainer, module, resumeFrom);
@@ -238,10 +250,13 @@ internal sealed class FitLoop<TBatch>(
             return;
         }
 
-        var message = $"the loss is {value} at batch {index} of epoch {trainer.Progress.Epoch} (step {trainer.Progress.GlobalStep}, precision {trainer.Precision.Name}).";
+        var message =
+            $"the loss is {value} at batch {index} of epoch {trainer.Progress.Epoch} (step {trainer.Progress.GlobalStep}, precision {trainer.Precision.Name}).";
         if (trainer.DetectAnomalies)
         {
-            throw new NonFiniteLossException($"{message} Look at the batch and at the learning rate; in 16-true, at the optimizer's epsilon.");
+            throw new NonFiniteLossException(
+                $"{message} Look at the batch and at the learning rate; in 16-true, at the optimizer's epsilon."
+            );
         }
 
         if (!_warnedOfLoss)
@@ -274,17 +289,28 @@ internal sealed class FitLoop<TBatch>(
             return;
         }
 
-        foreach (var scheduler in trainer.Optimizers.Select(configuration => configuration.Scheduler).OfType<SchedulerConfiguration>())
+        foreach (
+            var scheduler in trainer
+                .Optimizers.Select(configuration => configuration.Scheduler)
+                .OfType<SchedulerConfiguration>()
+        )
         {
             if (scheduler.Interval == interval && count % scheduler.Frequency == 0)
             {
-                module.LrSchedulerStep(scheduler.Scheduler, scheduler.Monitor is null ? null : Metric(scheduler.Monitor));
+                module.LrSchedulerStep(
+                    scheduler.Scheduler,
+                    scheduler.Monitor is null ? null : Metric(scheduler.Monitor)
+                );
             }
         }
     }
 
-    private double Metric(string monitor) => trainer.LoggedMetrics.TryGetValue(monitor, out var value) ? value : throw new InvalidOperationException(
-        $"a learning-rate scheduler monitors '{monitor}', which was not logged; logged are: {string.Join(", ", trainer.LoggedMetrics.Keys.Order(StringComparer.Ordinal))}");
+    private double Metric(string monitor) =>
+        trainer.LoggedMetrics.TryGetValue(monitor, out var value)
+            ? value
+            : throw new InvalidOperationException(
+                $"a learning-rate scheduler monitors '{monitor}', which was not logged; logged are: {string.Join(", ", trainer.LoggedMetrics.Keys.Order(StringComparer.Ordinal))}"
+            );
 
     private void ValidateWhen(bool due)
     {

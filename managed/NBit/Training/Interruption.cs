@@ -3,7 +3,10 @@ using System.Runtime.InteropServices;
 namespace NBit.Training;
 
 /// <summary>A request to end a fit: by a cancellation token, or by Ctrl-C (SIGINT) or SIGTERM.</summary>
-/// <remarks>A signal is held back until the loop has saved its state; then the process ends with the exit code that the signal gives.</remarks>
+/// <remarks>
+/// A signal is held back until the loop has saved its state; then the process ends with the exit code that the signal
+/// gives.
+/// </remarks>
 internal sealed class Interruption : IDisposable
 {
     private readonly CancellationToken _token;
@@ -40,5 +43,6 @@ internal sealed class Interruption : IDisposable
     public void Dispose() => _registrations.ForEach(registration => registration.Dispose());
 
     // The second signal is not held back: it ends the process at once.
-    private void Hold(PosixSignalContext context, int number) => context.Cancel = Interlocked.CompareExchange(ref _signal, number, 0) == 0;
+    private void Hold(PosixSignalContext context, int number) =>
+        context.Cancel = Interlocked.CompareExchange(ref _signal, number, 0) == 0;
 }

@@ -3,7 +3,9 @@ using static TorchSharp.torch;
 
 namespace NBit.Training;
 
-/// <summary>An optimizer in manual optimization: its step follows the precision, calls the hook and is counted.</summary>
+/// <summary>
+/// An optimizer in manual optimization: its step follows the precision, calls the hook and is counted.
+/// </summary>
 internal sealed class ManualOptimizer(Trainer trainer, optim.Optimizer optimizer) : optim.Optimizer(0)
 {
     public optim.Optimizer Optimizer => optimizer;
@@ -13,7 +15,11 @@ internal sealed class ManualOptimizer(Trainer trainer, optim.Optimizer optimizer
     public override Tensor? step(Func<Tensor>? closure = null)
     {
         var result = trainer.Precision.OptimizerStep(
-            optimizer, closure, () => trainer.Module.OnBeforeOptimizerStep(optimizer), keepsUnscaling: true);
+            optimizer,
+            closure,
+            () => trainer.Module.OnBeforeOptimizerStep(optimizer),
+            keepsUnscaling: true
+        );
         trainer.Progress.GlobalStep++;
         return result;
     }

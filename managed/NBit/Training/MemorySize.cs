@@ -23,18 +23,27 @@ public static class MemorySize
     public static long OptimizerBytes(optim.Optimizer optimizer)
     {
         ArgumentNullException.ThrowIfNull(optimizer);
-        return Unwrap(optimizer) is not OptimizerHelper helper ? 0
-            : helper.state_dict().State.Sum(state => state.GetType()
-            .GetFields(BindingFlags.Instance | BindingFlags.Public)
-            .Select(field => field.GetValue(state)).OfType<Tensor>().Sum(Bytes));
+        return Unwrap(optimizer) is not OptimizerHelper helper
+            ? 0
+            : helper
+                .state_dict()
+                .State.Sum(state =>
+                    state
+                        .GetType()
+                        .GetFields(BindingFlags.Instance | BindingFlags.Public)
+                        .Select(field => field.GetValue(state))
+                        .OfType<Tensor>()
+                        .Sum(Bytes)
+                );
     }
 
-    private static optim.Optimizer Unwrap(optim.Optimizer optimizer) => optimizer switch
-    {
-        FabricOptimizer fabric => fabric.Optimizer,
-        ManualOptimizer manual => manual.Optimizer,
-        _ => optimizer,
-    };
+    private static optim.Optimizer Unwrap(optim.Optimizer optimizer) =>
+        optimizer switch
+        {
+            FabricOptimizer fabric => fabric.Optimizer,
+            ManualOptimizer manual => manual.Optimizer,
+            _ => optimizer,
+        };
 
     private static long Bytes(Tensor tensor) => tensor.numel() * tensor.element_size();
 }

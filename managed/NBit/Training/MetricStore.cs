@@ -3,7 +3,8 @@ namespace NBit.Training;
 /// <summary>What modules log: the latest value of each metric, and means over the epoch that is running.</summary>
 internal sealed class MetricStore
 {
-    private const string StepSuffix = "_step", EpochSuffix = "_epoch";
+    private const string StepSuffix = "_step",
+        EpochSuffix = "_epoch";
     private readonly Dictionary<string, double> _latest = new(StringComparer.Ordinal);
     private readonly Dictionary<string, double> _step = new(StringComparer.Ordinal);
     private readonly SortedSet<string> _progressBar = new(StringComparer.Ordinal);
@@ -70,8 +71,13 @@ internal sealed class MetricStore
     public IReadOnlyDictionary<string, double> EndEpoch(bool isWhole = true)
     {
         var prefix = Key("");
-        var means = _epoch.Where(entry => entry.Key.StartsWith(prefix, StringComparison.Ordinal))
-            .ToDictionary(entry => entry.Key[prefix.Length..], entry => entry.Value.Sum / entry.Value.Weight, StringComparer.Ordinal);
+        var means = _epoch
+            .Where(entry => entry.Key.StartsWith(prefix, StringComparison.Ordinal))
+            .ToDictionary(
+                entry => entry.Key[prefix.Length..],
+                entry => entry.Value.Sum / entry.Value.Weight,
+                StringComparer.Ordinal
+            );
         foreach (var (name, value) in means)
         {
             _latest[name] = value;
@@ -111,8 +117,9 @@ internal sealed class MetricStore
 
     // A metric that counts by step and by epoch has three names; the plain one means the mean once there is one.
     private string? WithoutSuffix(string name) =>
-        name.EndsWith(EpochSuffix, StringComparison.Ordinal) && name[..^EpochSuffix.Length] is var plain
-            && _latest.ContainsKey(plain + StepSuffix)
+        name.EndsWith(EpochSuffix, StringComparison.Ordinal)
+        && name[..^EpochSuffix.Length] is var plain
+        && _latest.ContainsKey(plain + StepSuffix)
             ? plain
             : null;
 

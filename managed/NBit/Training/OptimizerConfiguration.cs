@@ -22,14 +22,24 @@ public sealed record SchedulerConfiguration(
     optim.lr_scheduler.LRScheduler Scheduler,
     SchedulerInterval Interval = SchedulerInterval.Epoch,
     int Frequency = 1,
-    string? Monitor = null)
+    string? Monitor = null
+)
 {
     /// <summary>Every how many epochs or optimizer steps the scheduler steps.</summary>
-    public int Frequency { get; init; } = Frequency >= 1 ? Frequency : throw new ArgumentOutOfRangeException(
-        nameof(Frequency), Frequency, "the frequency of a learning-rate scheduler is 1 or more epochs or steps");
+    public int Frequency { get; init; } =
+        Frequency >= 1
+            ? Frequency
+            : throw new ArgumentOutOfRangeException(
+                nameof(Frequency),
+                Frequency,
+                "the frequency of a learning-rate scheduler is 1 or more epochs or steps"
+            );
 }
 
-/// <summary>What <see cref="TrainingModule.ConfigureOptimizers" /> gives: an optimizer, perhaps with a scheduler. Converts from an optimizer.</summary>
+/// <summary>
+/// What <see cref="TrainingModule.ConfigureOptimizers" /> gives: an optimizer, perhaps with a scheduler. Converts from
+/// an optimizer.
+/// </summary>
 /// <param name="Optimizer">The optimizer.</param>
 /// <param name="Scheduler">Its scheduler, or null.</param>
 public sealed record OptimizerConfiguration(optim.Optimizer Optimizer, SchedulerConfiguration? Scheduler = null)

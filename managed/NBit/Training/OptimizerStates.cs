@@ -10,7 +10,8 @@ namespace NBit.Training;
 internal static class OptimizerStates
 {
     /// <summary>
-    /// Makes the state of an optimizer that has not stepped yet anew, in the dtype and on the device that its parameters have now:
+    /// Makes the state of an optimizer that has not stepped yet anew, in the dtype and on the device that its
+    /// parameters have now:
     /// TorchSharp makes it with the optimizer, PyTorch at the first step.
     /// </summary>
     public static void Refresh(optim.Optimizer optimizer)
@@ -44,13 +45,16 @@ internal static class OptimizerStates
         }
         else
         {
-            Log.WarningOnce($"the state of {optimizer.GetType().Name} cannot be saved (TorchSharp keeps it in native code): a resumed run begins with a fresh one");
+            Log.WarningOnce(
+                $"the state of {optimizer.GetType().Name} cannot be saved (TorchSharp keeps it in native code): a resumed run begins with a fresh one"
+            );
         }
 
         return tensor(bytes.ToArray());
     }
 
-    /// <exception cref="CheckpointMismatchException">The checkpoint holds the state of another optimizer, or none.</exception>
+    /// <exception cref="CheckpointMismatchException">The checkpoint holds the state of another optimizer, or
+    /// none.</exception>
     public static void Check(optim.Optimizer optimizer, SafetensorsReader reader, string entry, string path)
     {
         if (optimizer is not OptimizerHelper helper)
@@ -60,16 +64,21 @@ internal static class OptimizerStates
 
         if (!reader.Header.Entries.Any(other => other.Name == entry))
         {
-            throw new CheckpointMismatchException($"{path} has no state for optimizer {entry}: it was written with fewer optimizers");
+            throw new CheckpointMismatchException(
+                $"{path} has no state for optimizer {entry}: it was written with fewer optimizers"
+            );
         }
 
         using var saved = Open(reader, entry);
         using var binary = new BinaryReader(saved);
         var mine = helper.state_dict();
-        string there = Kind(binary), here = Describe(helper.GetType().Name, mine.Options.Count, mine.State.Count);
+        string there = Kind(binary),
+            here = Describe(helper.GetType().Name, mine.Options.Count, mine.State.Count);
         if (there != here)
         {
-            throw new CheckpointMismatchException($"{path} holds the state of {there}, the module configures {here}. Configure the same optimizer, of the same parameters.");
+            throw new CheckpointMismatchException(
+                $"{path} holds the state of {there}, the module configures {here}. Configure the same optimizer, of the same parameters."
+            );
         }
     }
 
@@ -85,7 +94,8 @@ internal static class OptimizerStates
         SafetensorsReader reader,
         string entry,
         IReadOnlyDictionary<Tensor, ScalarType> savedTypes,
-        string path)
+        string path
+    )
     {
         if (optimizer is not OptimizerHelper helper)
         {
@@ -110,7 +120,9 @@ internal static class OptimizerStates
         {
             throw new CheckpointMismatchException(
                 $"{path}: the state of optimizer {entry} is damaged, or of other parameters: {error.Message} Configure "
-                    + "the same optimizer, of the same parameters.", error);
+                    + "the same optimizer, of the same parameters.",
+                error
+            );
         }
 
         foreach (var (state, parameter) in states)
@@ -135,13 +147,16 @@ internal static class OptimizerStates
     {
         foreach (var (state, parameter) in states)
         {
-            var other = Tensors(state).Select(field => field.GetValue(state)).OfType<Tensor>()
+            var other = Tensors(state)
+                .Select(field => field.GetValue(state))
+                .OfType<Tensor>()
                 .FirstOrDefault(tensor => !tensor.shape.SequenceEqual(parameter.shape));
             if (other is not null)
             {
                 throw new FormatException(
                     $"it is [{string.Join(", ", other.shape)}] for a parameter of "
-                    + $"[{string.Join(", ", parameter.shape)}].");
+                        + $"[{string.Join(", ", parameter.shape)}]."
+                );
             }
         }
     }
@@ -157,7 +172,8 @@ internal static class OptimizerStates
     {
         try
         {
-            return reader.BaseStream.Length == 0 ? "nothing"
+            return reader.BaseStream.Length == 0
+                ? "nothing"
                 : Describe(reader.ReadString(), reader.Read7BitEncodedInt(), reader.Read7BitEncodedInt());
         }
         catch (Exception error) when (error is IOException or FormatException)

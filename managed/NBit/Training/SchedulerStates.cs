@@ -10,18 +10,25 @@ namespace NBit.Training;
 /// </summary>
 internal static class SchedulerStates
 {
-    public static JsonArray Save(IReadOnlyList<OptimizerConfiguration> configurations) => new(
-        [.. configurations.Select(configuration => configuration.Scheduler is { } scheduler ? (JsonNode?)SaveObject(scheduler.Scheduler) : null)]);
+    public static JsonArray Save(IReadOnlyList<OptimizerConfiguration> configurations) =>
+        new([
+            .. configurations.Select(configuration =>
+                configuration.Scheduler is { } scheduler ? (JsonNode?)SaveObject(scheduler.Scheduler) : null
+            ),
+        ]);
 
     /// <exception cref="CheckpointMismatchException">The checkpoint has other schedulers.</exception>
     public static void Check(IReadOnlyList<OptimizerConfiguration> configurations, JsonArray saved, string path)
     {
         var there = saved.Select(state => state?["type"]?.GetValue<string>() ?? "none").ToList();
-        var here = configurations.Select(configuration => configuration.Scheduler?.Scheduler.GetType().Name ?? "none").ToList();
+        var here = configurations
+            .Select(configuration => configuration.Scheduler?.Scheduler.GetType().Name ?? "none")
+            .ToList();
         if (!there.SequenceEqual(here, StringComparer.Ordinal))
         {
             throw new CheckpointMismatchException(
-                $"{path} holds the learning-rate schedulers [{string.Join(", ", there)}], the module configures [{string.Join(", ", here)}]");
+                $"{path} holds the learning-rate schedulers [{string.Join(", ", there)}], the module configures [{string.Join(", ", here)}]"
+            );
         }
     }
 
@@ -75,14 +82,17 @@ internal static class SchedulerStates
                 continue;
             }
 
-            field.SetValue(scheduler, current switch
-            {
-                int => value.GetValue<int>(),
-                bool => value.GetValue<bool>(),
-                double => CheckpointNumbers.Read(value),
-                double[] => Numbers(value).ToArray(),
-                _ => Numbers(value).ToList(),
-            });
+            field.SetValue(
+                scheduler,
+                current switch
+                {
+                    int => value.GetValue<int>(),
+                    bool => value.GetValue<bool>(),
+                    double => CheckpointNumbers.Read(value),
+                    double[] => Numbers(value).ToArray(),
+                    _ => Numbers(value).ToList(),
+                }
+            );
         }
     }
 
@@ -99,7 +109,8 @@ internal static class SchedulerStates
             if (type != scheduler.GetType().Name)
             {
                 throw new FormatException(
-                    $"it has a {type} inside a scheduler where a {scheduler.GetType().Name} is now");
+                    $"it has a {type} inside a scheduler where a {scheduler.GetType().Name} is now"
+                );
             }
 
             LoadObject(scheduler, state!.AsObject());
@@ -113,7 +124,11 @@ internal static class SchedulerStates
     {
         for (var type = scheduler.GetType(); type is not null && type != typeof(object); type = type.BaseType)
         {
-            foreach (var field in type.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly))
+            foreach (
+                var field in type.GetFields(
+                    BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly
+                )
+            )
             {
                 yield return field;
             }

@@ -6,14 +6,18 @@ using static TorchSharp.torch;
 
 namespace NBit.Training;
 
-/// <summary>Runs the training, validation, testing and prediction of a <see cref="TrainingModule{TBatch}" /> in a precision (Lightning's Trainer).</summary>
+/// <summary>
+/// Runs the training, validation, testing and prediction of a <see cref="TrainingModule{TBatch}" /> in a precision
+/// (Lightning's Trainer).
+/// </summary>
 /// <remarks>
 /// <code>
 /// var trainer = new Trainer(precision: "bf16-mixed", maxEpochs: 5, defaultRootDir: "run");
 /// trainer.Fit(module, trainBatches, validationBatches);
 /// </code>
 /// Any sequence of batches is a data source, TorchSharp's DataLoader included. Batches are the source's: the trainer
-/// releases only what it made of them. A run that wrote checkpoints is continued with <c>resumeFrom: "last"</c>; the losses are then
+/// releases only what it made of them. A run that wrote checkpoints is continued with <c>resumeFrom: "last"</c>; the
+/// losses are then
 /// those of a run that was never interrupted, if the source is <see cref="Data.IRepositionable" />.
 /// </remarks>
 public sealed class Trainer : IDisposable
@@ -21,9 +25,11 @@ public sealed class Trainer : IDisposable
     private const int DefaultMaxEpochs = 1000;
     private readonly List<Callback> _callbacks;
     private bool _fits;
+    private bool _isSetUp;
 
     /// <summary>Chooses a device, a precision and how long and how to train.</summary>
-    /// <param name="precision">One of the strings or integers of <see cref="PrecisionInput" />; "32-true" if none is given.</param>
+    /// <param name="precision">One of the strings or integers of <see cref="PrecisionInput" />; "32-true" if none is
+    /// given.</param>
     /// <param name="plugin">A mode that was made already, instead of <paramref name="precision" />.</param>
     /// <param name="accelerator">"auto" (a GPU if there is one), "cpu" or "gpu".</param>
     /// <param name="devices">1, or the index of one device.</param>
@@ -33,17 +39,21 @@ public sealed class Trainer : IDisposable
     /// <param name="limitValBatches">The most batches of a validation.</param>
     /// <param name="limitTestBatches">The most batches of a test.</param>
     /// <param name="limitPredictBatches">The most batches of a prediction.</param>
-    /// <param name="valCheckInterval">Validate every so many training batches; by default at the end of the epoch.</param>
+    /// <param name="valCheckInterval">Validate every so many training batches; by default at the end of the
+    /// epoch.</param>
     /// <param name="checkValEveryNEpoch">Validate in every so many epochs.</param>
-    /// <param name="accumulateGradBatches">Step the optimizer after so many batches; the loss is divided by this number.</param>
+    /// <param name="accumulateGradBatches">Step the optimizer after so many batches; the loss is divided by this
+    /// number.</param>
     /// <param name="gradientClipVal">The limit for gradients; null or 0 for none.</param>
     /// <param name="gradientClipAlgorithm">How they are clipped; by norm if none is given.</param>
-    /// <param name="detectAnomalies">Fail at the first operation whose gradient, or loss, is NaN or infinite, instead of a warning.</param>
+    /// <param name="detectAnomalies">Fail at the first operation whose gradient, or loss, is NaN or infinite, instead
+    /// of a warning.</param>
     /// <param name="defaultRootDir">The folder for checkpoints and metrics.csv; null to write nothing.</param>
     /// <param name="logEveryNSteps">Write the metrics of every so many optimizer steps.</param>
     /// <param name="enableProgressBar">Whether progress is shown: a live bar in a terminal, lines elsewhere.</param>
     /// <param name="handleInterrupt">
-    /// Whether Ctrl-C (and SIGTERM) during <c>Fit</c> ends it after the current step, with a checkpoint, and then the process with
+    /// Whether Ctrl-C (and SIGTERM) during <c>Fit</c> ends it after the current step, with a checkpoint, and then the
+    /// process with
     /// the usual exit code (130, 143). A second one ends the process at once.
     /// </param>
     /// <param name="callbacks">
@@ -51,7 +61,8 @@ public sealed class Trainer : IDisposable
     /// with the default settings are added unless one is given. Checkpoints come last, with the state that all others
     /// have by then.
     /// </param>
-    /// <exception cref="ArgumentException">An argument is not allowed, or both precision and plugin were given.</exception>
+    /// <exception cref="ArgumentException">An argument is not allowed, or both precision and plugin were
+    /// given.</exception>
     /// <exception cref="NotSupportedException">There is no such device, or more than one was asked for.</exception>
     public Trainer(
         PrecisionInput precision = default,
@@ -74,26 +85,45 @@ public sealed class Trainer : IDisposable
         int logEveryNSteps = 50,
         bool enableProgressBar = true,
         bool handleInterrupt = true,
-        IEnumerable<Callback>? callbacks = null)
+        IEnumerable<Callback>? callbacks = null
+    )
     {
-        foreach (var (name, value) in ((string, long?)[])
-        [
-            (nameof(maxEpochs), maxEpochs), (nameof(maxSteps), maxSteps), (nameof(limitTrainBatches), limitTrainBatches),
-            (nameof(limitValBatches), limitValBatches), (nameof(limitTestBatches), limitTestBatches),
-            (nameof(limitPredictBatches), limitPredictBatches),
-        ])
+        foreach (
+            var (name, value) in ((string, long?)[])
+                [
+                    (nameof(maxEpochs), maxEpochs),
+                    (nameof(maxSteps), maxSteps),
+                    (nameof(limitTrainBatches), limitTrainBatches),
+                    (nameof(limitValBatches), limitValBatches),
+                    (nameof(limitTestBatches), limitTestBatches),
+                    (nameof(limitPredictBatches), limitPredictBatches),
+                ]
+        )
         {
             Require(value is null or >= 0, name, value, "0 or more, or null");
         }
 
-        Require(valCheckInterval is null or >= 1, nameof(valCheckInterval), valCheckInterval, "1 or more batches, or null for the end of the epoch");
+        Require(
+            valCheckInterval is null or >= 1,
+            nameof(valCheckInterval),
+            valCheckInterval,
+            "1 or more batches, or null for the end of the epoch"
+        );
         Require(checkValEveryNEpoch >= 1, nameof(checkValEveryNEpoch), checkValEveryNEpoch, "1 or more");
         Require(accumulateGradBatches >= 1, nameof(accumulateGradBatches), accumulateGradBatches, "1 or more");
         Require(logEveryNSteps >= 1, nameof(logEveryNSteps), logEveryNSteps, "1 or more");
-        Require(gradientClipVal is null || !double.IsNaN(gradientClipVal.Value), nameof(gradientClipVal), gradientClipVal, "a number or null");
+        Require(
+            gradientClipVal is null || !double.IsNaN(gradientClipVal.Value),
+            nameof(gradientClipVal),
+            gradientClipVal,
+            "a number or null"
+        );
         if (gradientClipAlgorithm is { } algorithm && !Enum.IsDefined(algorithm))
         {
-            throw new ArgumentException($"`gradient_clip_algorithm` {algorithm} is invalid. Allowed algorithms: {string.Join(", ", Enum.GetNames<GradientClipAlgorithm>())}.", nameof(gradientClipAlgorithm));
+            throw new ArgumentException(
+                $"`gradient_clip_algorithm` {algorithm} is invalid. Allowed algorithms: {string.Join(", ", Enum.GetNames<GradientClipAlgorithm>())}.",
+                nameof(gradientClipAlgorithm)
+            );
         }
 
         Device = DeviceSelection.Resolve(accelerator, devices);
@@ -112,8 +142,12 @@ public sealed class Trainer : IDisposable
         DetectAnomalies = detectAnomalies;
         DefaultRootDir = defaultRootDir is null ? null : Path.GetFullPath(defaultRootDir);
         HandleInterrupt = handleInterrupt;
-        _callbacks =
-            CallbackList.Complete(callbacks ?? [], DefaultRootDir is not null, logEveryNSteps, enableProgressBar);
+        _callbacks = CallbackList.Complete(
+            callbacks ?? [],
+            DefaultRootDir is not null,
+            logEveryNSteps,
+            enableProgressBar
+        );
     }
 
     /// <summary>The precision.</summary>
@@ -156,11 +190,13 @@ public sealed class Trainer : IDisposable
     public IEnumerable<(string Name, double Value)> ProgressBarMetrics => Metrics.ProgressBar;
 
     /// <summary>The optimizers of the running fit, as the module configured them.</summary>
-    public IReadOnlyList<optim.Optimizer> ConfiguredOptimizers => [.. Optimizers.Select(configuration => configuration.Optimizer)];
+    public IReadOnlyList<optim.Optimizer> ConfiguredOptimizers =>
+        [.. Optimizers.Select(configuration => configuration.Optimizer)];
 
     /// <summary>The module that is being run.</summary>
     /// <exception cref="InvalidOperationException">None is.</exception>
-    public TrainingModule Module => Current ?? throw new InvalidOperationException("the trainer runs no module at the moment");
+    public TrainingModule Module =>
+        Current ?? throw new InvalidOperationException("the trainer runs no module at the moment");
 
     internal int MaxEpochs { get; }
 
@@ -214,20 +250,24 @@ public sealed class Trainer : IDisposable
     /// <param name="module">The module; its weights are converted in place to the precision's dtype.</param>
     /// <param name="trainBatches">The training data; enumerated once an epoch.</param>
     /// <param name="validationBatches">The validation data, or null for none.</param>
-    /// <param name="resumeFrom">A checkpoint to continue from, or "last" for the last one in the folder if there is one; null to begin anew.</param>
-    /// <param name="cancellationToken">Ends training after the current step, with a checkpoint if there is a folder.</param>
+    /// <param name="resumeFrom">A checkpoint to continue from, or "last" for the last one in the folder if there is
+    /// one; null to begin anew.</param>
+    /// <param name="cancellationToken">Ends training after the current step, with a checkpoint if there is a
+    /// folder.</param>
     /// <exception cref="DataSourceException">A data source threw, or gave no batch.</exception>
     /// <exception cref="NonFiniteLossException">A loss is NaN or infinite and anomalies are to be detected.</exception>
     /// <exception cref="NotSupportedException">The precision cannot train with the optimizer.</exception>
     /// <exception cref="InvalidOperationException">The module's configuration does not fit the trainer's.</exception>
-    /// <exception cref="CheckpointMismatchException">The checkpoint is of another model or optimizer; nothing was changed.</exception>
+    /// <exception cref="CheckpointMismatchException">The checkpoint is of another model or optimizer; nothing was
+    /// changed.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public void Fit<TBatch>(
         TrainingModule<TBatch> module,
         IEnumerable<TBatch> trainBatches,
         IEnumerable<TBatch>? validationBatches = null,
         string? resumeFrom = null,
-        CancellationToken cancellationToken = default)
+        CancellationToken cancellationToken = default
+    )
     {
         ArgumentNullException.ThrowIfNull(trainBatches);
         using (Attach(module, Stage.Training))
@@ -245,8 +285,11 @@ public sealed class Trainer : IDisposable
     /// <param name="batches">The data.</param>
     /// <param name="checkpoint">A checkpoint whose weights are loaded first, or null.</param>
     /// <returns>The means of the metrics that were logged.</returns>
-    public IReadOnlyDictionary<string, double> Validate<TBatch>(TrainingModule<TBatch> module, IEnumerable<TBatch> batches, string? checkpoint = null) =>
-        Evaluate(module, batches, checkpoint, Stage.Validation);
+    public IReadOnlyDictionary<string, double> Validate<TBatch>(
+        TrainingModule<TBatch> module,
+        IEnumerable<TBatch> batches,
+        string? checkpoint = null
+    ) => Evaluate(module, batches, checkpoint, Stage.Validation);
 
     /// <summary>Runs the test steps of a module.</summary>
     /// <typeparam name="TBatch">What a batch is.</typeparam>
@@ -254,8 +297,11 @@ public sealed class Trainer : IDisposable
     /// <param name="batches">The data.</param>
     /// <param name="checkpoint">A checkpoint whose weights are loaded first, or null.</param>
     /// <returns>The means of the metrics that were logged.</returns>
-    public IReadOnlyDictionary<string, double> Test<TBatch>(TrainingModule<TBatch> module, IEnumerable<TBatch> batches, string? checkpoint = null) =>
-        Evaluate(module, batches, checkpoint, Stage.Test);
+    public IReadOnlyDictionary<string, double> Test<TBatch>(
+        TrainingModule<TBatch> module,
+        IEnumerable<TBatch> batches,
+        string? checkpoint = null
+    ) => Evaluate(module, batches, checkpoint, Stage.Test);
 
     /// <summary>Collects the predictions of a module.</summary>
     /// <typeparam name="TBatch">What a batch is.</typeparam>
@@ -263,7 +309,11 @@ public sealed class Trainer : IDisposable
     /// <param name="batches">The data.</param>
     /// <param name="checkpoint">A checkpoint whose weights are loaded first, or null.</param>
     /// <returns>What each prediction step returned; the tensors in it are the caller's.</returns>
-    public IReadOnlyList<object?> Predict<TBatch>(TrainingModule<TBatch> module, IEnumerable<TBatch> batches, string? checkpoint = null)
+    public IReadOnlyList<object?> Predict<TBatch>(
+        TrainingModule<TBatch> module,
+        IEnumerable<TBatch> batches,
+        string? checkpoint = null
+    )
     {
         ArgumentNullException.ThrowIfNull(batches);
         using (Attach(module, Stage.Prediction))
@@ -274,17 +324,29 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>Begins a scope in which new modules are made on the device, in this precision's dtype.</summary>
-    /// <param name="emptyInit">True to leave weights uninitialized, which saves time where they are loaded next.</param>
+    /// <param name="emptyInit">True to leave weights uninitialized, which saves time where they are loaded
+    /// next.</param>
     /// <returns>Ends the scope.</returns>
-    public IDisposable InitModule(bool emptyInit = false) => new InitContext(Device, Precision.ModuleInitContext, emptyInit);
+    public IDisposable InitModule(bool emptyInit = false) =>
+        new InitContext(Device, Precision.ModuleInitContext, emptyInit);
 
-    /// <summary>Writes the whole state of the running fit: weights, optimizers, schedulers, scaler, counters, random numbers. The file is replaced at once.</summary>
+    /// <summary>
+    /// Writes the whole state of the running fit: weights, optimizers, schedulers, scaler, counters, random numbers.
+    /// The file is replaced at once.
+    /// </summary>
     /// <param name="path">Where to.</param>
     /// <exception cref="InvalidOperationException">Nothing is being fitted.</exception>
     /// <exception cref="IOException">It could not be written; a file that was there is as it was.</exception>
-    public void SaveCheckpoint(string path) => TrainingCheckpoint.Save(
-        this, _fits ? Module : throw new InvalidOperationException(
-            "nothing is being fitted: a checkpoint is written by hooks and callbacks of Fit"), path);
+    public void SaveCheckpoint(string path) =>
+        TrainingCheckpoint.Save(
+            this,
+            _fits
+                ? Module
+                : throw new InvalidOperationException(
+                    "nothing is being fitted: a checkpoint is written by hooks and callbacks of Fit"
+                ),
+            path
+        );
 
     /// <summary>Releases what the precision holds.</summary>
     public void Dispose() => (Precision as IDisposable)?.Dispose();
@@ -307,15 +369,21 @@ public sealed class Trainer : IDisposable
 
     /// <summary>An optimizer step of automatic optimization, with its hooks and clipping.</summary>
     internal void StepOptimizer(optim.Optimizer optimizer, Func<Tensor?> closure) =>
-        Precision.OptimizerStep(optimizer, closure, () =>
-        {
-            Module.OnBeforeOptimizerStep(optimizer);
-            Module.ConfigureGradientClipping(optimizer, GradientClipVal, GradientClipAlgorithm);
-        });
+        Precision.OptimizerStep(
+            optimizer,
+            closure,
+            () =>
+            {
+                Module.OnBeforeOptimizerStep(optimizer);
+                Module.ConfigureGradientClipping(optimizer, GradientClipVal, GradientClipAlgorithm);
+            }
+        );
 
     /// <summary>Makes the module what the precision needs, on the device.</summary>
     internal void Prepare(TrainingModule module, string? checkpoint)
     {
+        _isSetUp = true;
+        module.Setup(Stage);
         using (new InitContext(Device, Precision.ModuleInitContext, emptyInit: false))
         {
             module.ConfigureModel();
@@ -339,7 +407,12 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    private IReadOnlyDictionary<string, double> Evaluate<TBatch>(TrainingModule<TBatch> module, IEnumerable<TBatch> batches, string? checkpoint, Stage stage)
+    private IReadOnlyDictionary<string, double> Evaluate<TBatch>(
+        TrainingModule<TBatch> module,
+        IEnumerable<TBatch> batches,
+        string? checkpoint,
+        Stage stage
+    )
     {
         ArgumentNullException.ThrowIfNull(batches);
         using (Attach(module, stage))
@@ -354,7 +427,9 @@ public sealed class Trainer : IDisposable
         ArgumentNullException.ThrowIfNull(module);
         if (Current is not null)
         {
-            throw new InvalidOperationException($"the trainer runs {Current.GetType().Name} already; one call at a time");
+            throw new InvalidOperationException(
+                $"the trainer runs {Current.GetType().Name} already; one call at a time"
+            );
         }
 
         TorchSharpInterposition.RequireLibrary();
@@ -378,7 +453,23 @@ public sealed class Trainer : IDisposable
 
         public void Dispose()
         {
+            try
+            {
+                if (_trainer._isSetUp)
+                {
+                    _module.Teardown(_trainer.Stage);
+                }
+            }
+            finally
+            {
+                Release();
+            }
+        }
+
+        private void Release()
+        {
             _module.Detach();
+            _trainer._isSetUp = false;
             _trainer.Current = null;
             _trainer._fits = false;
             _trainer.Metrics.Stage = Stage.None;

@@ -7,8 +7,10 @@ namespace NBit.Training;
 
 /// <summary>The whole state of a fit in one safetensors file.</summary>
 /// <remarks>
-/// Tensors: <c>state_dict/NAME</c> in the precision's dtype, <c>optimizer_states/I</c> (TorchSharp's own serialization, as bytes) and
-/// <c>random/cpu</c>. Everything else is JSON in the metadata entry <c>nbit.training</c>, with the names that Lightning's checkpoints have.
+/// Tensors: <c>state_dict/NAME</c> in the precision's dtype, <c>optimizer_states/I</c> (TorchSharp's own serialization,
+/// as bytes) and
+/// <c>random/cpu</c>. Everything else is JSON in the metadata entry <c>nbit.training</c>, with the names that
+/// Lightning's checkpoints have.
 /// </remarks>
 internal static class TrainingCheckpoint
 {
@@ -26,11 +28,19 @@ internal static class TrainingCheckpoint
     public static void Save(Trainer trainer, TrainingModule module, string path)
     {
         using var scope = NewDisposeScope();
-        var tensors = module.state_dict().Select(entry => (Weights + entry.Key, entry.Value))
-            .Concat(trainer.Optimizers.Select((configuration, index) => (OptimizerKey(index), OptimizerStates.Save(configuration.Optimizer))))
+        var tensors = module
+            .state_dict()
+            .Select(entry => (Weights + entry.Key, entry.Value))
+            .Concat(
+                trainer.Optimizers.Select(
+                    (configuration, index) => (OptimizerKey(index), OptimizerStates.Save(configuration.Optimizer))
+                )
+            )
             .Append((Random, random.get_rng_state()));
-        var metadata =
-            new Dictionary<string, string>(StringComparer.Ordinal) { [MetadataKey] = StateOf(trainer).ToJsonString() };
+        var metadata = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            [MetadataKey] = StateOf(trainer, module).ToJsonString(),
+        };
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
         SafetensorsWriter.Save(path, tensors.ToList(), metadata);
     }
@@ -56,30 +66,39 @@ internal static class TrainingCheckpoint
         var state = ReadState(reader, path, metadata, trainer.Precision.GetType().Name);
         var weights = MatchWeights(reader, module, path);
         using var generator = ReadRandom(reader, path);
-        var optimizers = trainer.Optimizers.Select(
-            (configuration, index) => (configuration.Optimizer, Key: OptimizerKey(index))).ToList();
+        var optimizers = trainer
+            .Optimizers.Select((configuration, index) => (configuration.Optimizer, Key: OptimizerKey(index)))
+            .ToList();
         optimizers.ForEach(entry => OptimizerStates.Check(entry.Optimizer, reader, entry.Key, path));
         CheckpointJson.Read(metadata, () => SchedulerStates.Check(trainer.Optimizers, state.Schedulers, path));
+        module.OnLoadCheckpoint(state.Module);
         var savedTypes = new Dictionary<Tensor, ScalarType>(ReferenceEqualityComparer.Instance);
-        weights.ForEach(
-            entry => savedTypes[entry.Target] = reader.Header.GetEntry(entry.Entry).DataType.ToScalarType()!.Value);
+        weights.ForEach(entry =>
+            savedTypes[entry.Target] = reader.Header.GetEntry(entry.Entry).DataType.ToScalarType()!.Value
+        );
         optimizers.ForEach(entry => OptimizerStates.Load(entry.Optimizer, reader, entry.Key, savedTypes, path));
-        CheckpointJson.Read(metadata, () =>
-        {
-            SchedulerStates.Load(trainer.Optimizers, state.Schedulers);
-            LoadCallbacks(trainer, state.Callbacks);
-            if (state.Precision is { } precision)
+        CheckpointJson.Read(
+            metadata,
+            () =>
             {
-                trainer.Precision.LoadStateDict(precision);
+                SchedulerStates.Load(trainer.Optimizers, state.Schedulers);
+                LoadCallbacks(trainer, state.Callbacks);
+                if (state.Precision is { } precision)
+                {
+                    trainer.Precision.LoadStateDict(precision);
+                }
             }
-        });
+        );
         random.set_rng_state(generator);
         CopyWeights(reader, weights);
         trainer.Progress = state.Progress;
         trainer.Metrics.Load(state.Latest, state.Means);
     }
 
-    /// <summary>Loads the weights of a training checkpoint, or of a plain safetensors file; they are cast to the dtype that the model has.</summary>
+    /// <summary>
+    /// Loads the weights of a training checkpoint, or of a plain safetensors file; they are cast to the dtype that the
+    /// model has.
+    /// </summary>
     /// <exception cref="CheckpointMismatchException">The file is of another model; nothing was changed.</exception>
     public static void LoadWeights(TrainingModule module, string path)
     {
@@ -89,14 +108,19 @@ internal static class TrainingCheckpoint
 
     private static string? LastPath(Trainer trainer)
     {
-        var callback = trainer.Callbacks.OfType<ModelCheckpoint>().FirstOrDefault() ?? throw new InvalidOperationException(
-            "resumeFrom is \"last\", but the trainer writes no checkpoints: give it a defaultRootDir or a ModelCheckpoint, or give the path");
+        var callback =
+            trainer.Callbacks.OfType<ModelCheckpoint>().FirstOrDefault()
+            ?? throw new InvalidOperationException(
+                "resumeFrom is \"last\", but the trainer writes no checkpoints: give it a defaultRootDir or a ModelCheckpoint, or give the path"
+            );
         var path = callback.LastPath(trainer);
         return File.Exists(path) ? path : null;
     }
 
-    private static JsonObject StateOf(Trainer trainer)
+    private static JsonObject StateOf(Trainer trainer, TrainingModule module)
     {
+        var own = new JsonObject();
+        module.OnSaveCheckpoint(own);
         var (latest, means) = trainer.Metrics.Save();
         var state = new JsonObject
         {
@@ -108,13 +132,25 @@ internal static class TrainingCheckpoint
             {
                 ["batch"] = trainer.Progress.Batch,
                 ["latest"] = Numbers(latest),
-                ["means"] = new JsonObject(means.Select(mean => KeyValuePair.Create<string, JsonNode?>(
-                    mean.Key, new JsonArray(CheckpointNumbers.Write(mean.Value.Sum), CheckpointNumbers.Write(mean.Value.Weight))))),
+                ["means"] = new JsonObject(
+                    means.Select(mean =>
+                        KeyValuePair.Create<string, JsonNode?>(
+                            mean.Key,
+                            new JsonArray(
+                                CheckpointNumbers.Write(mean.Value.Sum),
+                                CheckpointNumbers.Write(mean.Value.Weight)
+                            )
+                        )
+                    )
+                ),
             },
             ["lr_schedulers"] = SchedulerStates.Save(trainer.Optimizers),
-            ["callbacks"] =
-                new JsonObject(Keys(trainer).Select(entry => KeyValuePair.Create(entry.Key, entry.Callback.SaveState()))
-                .Where(entry => entry.Value is not null)),
+            ["callbacks"] = new JsonObject(
+                Keys(trainer)
+                    .Select(entry => KeyValuePair.Create(entry.Key, entry.Callback.SaveState()))
+                    .Where(entry => entry.Value is not null)
+            ),
+            ["module"] = own,
         };
         if (trainer.Precision.StateDict() is { Count: > 0 } precision)
         {
@@ -125,34 +161,46 @@ internal static class TrainingCheckpoint
     }
 
     private static JsonObject Numbers(IReadOnlyDictionary<string, double> numbers) =>
-        new(numbers.Select(
-            entry => KeyValuePair.Create<string, JsonNode?>(entry.Key, CheckpointNumbers.Write(entry.Value))));
+        new(
+            numbers.Select(entry =>
+                KeyValuePair.Create<string, JsonNode?>(entry.Key, CheckpointNumbers.Write(entry.Value))
+            )
+        );
 
     private static Dictionary<string, double> Numbers(JsonNode numbers) =>
-        numbers.AsObject()
+        numbers
+            .AsObject()
             .ToDictionary(entry => entry.Key, entry => CheckpointNumbers.Read(entry.Value), StringComparer.Ordinal);
 
     // Callbacks of the same kind and settings have the same key: the later ones get a number.
     private static List<(string Key, Callback Callback)> Keys(Trainer trainer) =>
-    [
-        .. trainer.Callbacks.GroupBy(callback => callback.StateKey, StringComparer.Ordinal)
-            .SelectMany(same =>
-                same.Select((callback, index) => (index == 0 ? same.Key : $"{same.Key} {index + 1}", callback))),
-    ];
+        [
+            .. trainer
+                .Callbacks.GroupBy(callback => callback.StateKey, StringComparer.Ordinal)
+                .SelectMany(same =>
+                    same.Select((callback, index) => (index == 0 ? same.Key : $"{same.Key} {index + 1}", callback))
+                ),
+        ];
 
     private static SavedState ReadState(SafetensorsReader reader, string path, string where, string precisionKey)
     {
         if (!reader.Header.Metadata.TryGetValue(MetadataKey, out var text))
         {
-            throw new CheckpointMismatchException($"{path} is no training checkpoint: its metadata lack '{MetadataKey}'. To load weights alone, pass it to Validate, Test or Predict.");
+            throw new CheckpointMismatchException(
+                $"{path} is no training checkpoint: its metadata lack '{MetadataKey}'. To load weights alone, pass it to Validate, Test or Predict."
+            );
         }
 
         var state = CheckpointJson.Read(
-            where, () => JsonNode.Parse(text) as JsonObject ?? throw new FormatException("it is no object"));
+            where,
+            () => JsonNode.Parse(text) as JsonObject ?? throw new FormatException("it is no object")
+        );
         var version = CheckpointJson.Read(where, () => state.Member("version").GetValue<int>());
-        return version == Version ? CheckpointJson.Read(where, () => ParseState(state, precisionKey))
+        return version == Version
+            ? CheckpointJson.Read(where, () => ParseState(state, precisionKey))
             : throw new CheckpointMismatchException(
-            $"{path} has version {version} of NBit's training checkpoints; this version of NBit reads {Version}");
+                $"{path} has version {version} of NBit's training checkpoints; this version of NBit reads {Version}"
+            );
     }
 
     private static SavedState ParseState(JsonObject state, string precisionKey)
@@ -166,16 +214,21 @@ internal static class TrainingCheckpoint
                 Batch = loops.Member("batch").GetValue<int>(),
             },
             Numbers(loops.Member("latest")),
-            loops.Member("means").AsObject()
+            loops
+                .Member("means")
+                .AsObject()
                 .ToDictionary(mean => mean.Key, mean => ParseMean(mean.Value), StringComparer.Ordinal),
             state.Member("lr_schedulers").AsArray(),
             state.Member("callbacks").AsObject(),
-            (state[precisionKey] ?? state[OldScalerKey]) is { } precision ? Numbers(precision) : null);
+            state["module"]?.AsObject() ?? [],
+            (state[precisionKey] ?? state[OldScalerKey]) is { } precision ? Numbers(precision) : null
+        );
     }
 
-    private static MetricStore.Mean ParseMean(JsonNode? mean) => mean is JsonArray { Count: 2 } pair
-        ? new MetricStore.Mean(CheckpointNumbers.Read(pair[0]), CheckpointNumbers.Read(pair[1]))
-        : throw new FormatException("a mean is no pair of a sum and a weight");
+    private static MetricStore.Mean ParseMean(JsonNode? mean) =>
+        mean is JsonArray { Count: 2 } pair
+            ? new MetricStore.Mean(CheckpointNumbers.Read(pair[0]), CheckpointNumbers.Read(pair[1]))
+            : throw new FormatException("a mean is no pair of a sum and a weight");
 
     private static void LoadCallbacks(Trainer trainer, JsonObject states)
     {
@@ -193,7 +246,8 @@ internal static class TrainingCheckpoint
         if (!reader.Header.TryGetEntry(Random, out var entry))
         {
             throw new CheckpointMismatchException(
-                $"{path} has no tensor '{Random}', the state of libtorch's random numbers");
+                $"{path} has no tensor '{Random}', the state of libtorch's random numbers"
+            );
         }
 
         using var current = random.get_rng_state();
@@ -201,27 +255,52 @@ internal static class TrainingCheckpoint
             ? reader.Read(Random)
             : throw new CheckpointMismatchException( // libtorch would end the process
                 $"{path}: the tensor '{Random}', the state of libtorch's random numbers, is {entry}; it must be "
-                + $"{SafetensorsDataType.UInt8.Code()} [{string.Join(", ", current.shape)}]");
+                    + $"{SafetensorsDataType.UInt8.Code()} [{string.Join(", ", current.shape)}]"
+            );
     }
 
     // Pairs each tensor of the model with its entry in the file.
-    private static List<(string Entry, Tensor Target)> MatchWeights(SafetensorsReader reader, TrainingModule module, string path)
+    private static List<(string Entry, Tensor Target)> MatchWeights(
+        SafetensorsReader reader,
+        TrainingModule module,
+        string path
+    )
     {
         var prefix = reader.Header.Metadata.ContainsKey(MetadataKey) ? Weights : "";
-        var given = reader.Header.Entries.Where(entry => entry.Name.StartsWith(prefix, StringComparison.Ordinal))
+        var given = reader
+            .Header.Entries.Where(entry => entry.Name.StartsWith(prefix, StringComparison.Ordinal))
             .ToDictionary(entry => entry.Name[prefix.Length..], StringComparer.Ordinal);
         var wanted = module.state_dict();
-        var faults = wanted.Keys.Except(given.Keys, StringComparer.Ordinal).Select(name => $"{name} is missing")
-            .Concat(given.Keys.Except(wanted.Keys, StringComparer.Ordinal).Select(name => $"{name} is not in the model"))
-            .Concat(wanted.Where(entry => given.TryGetValue(entry.Key, out var saved) && !saved.Shape.SequenceEqual(entry.Value.shape))
-                .Select(entry => $"{entry.Key} is [{string.Join(", ", given[entry.Key].Shape)}], the model has [{string.Join(", ", entry.Value.shape)}]"))
-            .Concat(wanted.Where(
-                entry => given.TryGetValue(entry.Key, out var saved) && saved.DataType.ToScalarType() is null)
-                .Select(entry =>
-                    $"{entry.Key} is {given[entry.Key].DataType.Code()}, which libtorch has no tensors of"))
+        var faults = wanted
+            .Keys.Except(given.Keys, StringComparer.Ordinal)
+            .Select(name => $"{name} is missing")
+            .Concat(
+                given.Keys.Except(wanted.Keys, StringComparer.Ordinal).Select(name => $"{name} is not in the model")
+            )
+            .Concat(
+                wanted
+                    .Where(entry =>
+                        given.TryGetValue(entry.Key, out var saved) && !saved.Shape.SequenceEqual(entry.Value.shape)
+                    )
+                    .Select(entry =>
+                        $"{entry.Key} is [{string.Join(", ", given[entry.Key].Shape)}], the model has [{string.Join(", ", entry.Value.shape)}]"
+                    )
+            )
+            .Concat(
+                wanted
+                    .Where(entry =>
+                        given.TryGetValue(entry.Key, out var saved) && saved.DataType.ToScalarType() is null
+                    )
+                    .Select(entry =>
+                        $"{entry.Key} is {given[entry.Key].DataType.Code()}, which libtorch has no tensors of"
+                    )
+            )
             .ToList();
-        return faults.Count == 0 ? wanted.Select(entry => (prefix + entry.Key, entry.Value)).ToList() : throw new CheckpointMismatchException(
-            $"{path} is of another model than {module.GetType().Name}: {string.Join("; ", faults.Take(5))}{(faults.Count > 5 ? $"; and {faults.Count - 5} more" : "")}");
+        return faults.Count == 0
+            ? wanted.Select(entry => (prefix + entry.Key, entry.Value)).ToList()
+            : throw new CheckpointMismatchException(
+                $"{path} is of another model than {module.GetType().Name}: {string.Join("; ", faults.Take(5))}{(faults.Count > 5 ? $"; and {faults.Count - 5} more" : "")}"
+            );
     }
 
     private static void CopyWeights(SafetensorsReader reader, List<(string Entry, Tensor Target)> weights)
@@ -240,5 +319,7 @@ internal static class TrainingCheckpoint
         Dictionary<string, MetricStore.Mean> Means,
         JsonArray Schedulers,
         JsonObject Callbacks,
-        IReadOnlyDictionary<string, double>? Precision);
+        JsonObject Module,
+        IReadOnlyDictionary<string, double>? Precision
+    );
 }

@@ -3,31 +3,37 @@ using static TorchSharp.torch;
 
 namespace NBit.Training;
 
-/// <summary>A model that knows how it is trained (LightningModule): what does not depend on the type of its batches.</summary>
-/// <remarks>All hooks but <see cref="ConfigureOptimizers" /> do nothing or the usual thing unless they are overridden.</remarks>
-public abstract class TrainingModule : nn.Module
+/// <summary>
+/// A model that knows how it is trained (LightningModule): what does not depend on the type of its batches.
+/// </summary>
+/// <remarks>
+/// All hooks but <see cref="ConfigureOptimizers" /> do nothing or the usual thing unless they are overridden.
+/// </remarks>
+public abstract partial class TrainingModule : nn.Module
 {
     private Trainer? _trainer;
 
     /// <summary>Creates the module.</summary>
     /// <param name="name">Its name.</param>
     protected TrainingModule(string name)
-        : base(name)
-    {
-    }
+        : base(name) { }
 
     /// <summary>
-    /// True (the usual case): the trainer runs the backward pass, clips and steps. False: <c>TrainingStep</c> does so itself, by
+    /// True (the usual case): the trainer runs the backward pass, clips and steps. False: <c>TrainingStep</c> does so
+    /// itself, by
     /// <see cref="Optimizers" /> and <see cref="ManualBackward" />.
     /// </summary>
     public virtual bool AutomaticOptimization => true;
 
     /// <summary>The trainer that runs this module.</summary>
-    /// <exception cref="InvalidOperationException">None does at the moment.</exception>
+    /// <exception cref="InvalidOperationException">No trainer runs it.</exception>
     public Trainer Trainer
     {
-        get => _trainer ?? throw new InvalidOperationException(
-            $"{GetType().Name} is not attached to a Trainer: its Trainer can be used inside hooks and steps only");
+        get =>
+            _trainer
+            ?? throw new InvalidOperationException(
+                $"{GetType().Name} is not attached to a Trainer: its Trainer can be used inside hooks and steps only"
+            );
         internal set => _trainer = value;
     }
 
@@ -37,111 +43,34 @@ public abstract class TrainingModule : nn.Module
     /// <summary>How many optimizer steps were made, skipped ones included.</summary>
     public long GlobalStep => Trainer.GlobalStep;
 
-    /// <summary>Makes the optimizers, when the parameters have their final dtype and device. One for automatic optimization.</summary>
+    /// <summary>
+    /// Makes the optimizers, when the parameters have their final dtype and device. One for automatic optimization.
+    /// </summary>
     /// <returns>The optimizers with their schedulers, e.g. <c>[optim.AdamW(parameters(), 1e-3)]</c>.</returns>
     public abstract IReadOnlyList<OptimizerConfiguration> ConfigureOptimizers();
 
-    /// <summary>Makes large layers directly in the trainer's precision. May run again for another call of the trainer: guard against that.</summary>
-    public virtual void ConfigureModel()
-    {
-    }
-
-    /// <summary>Called when fitting begins, before anything else.</summary>
-    public virtual void OnFitStart()
-    {
-    }
-
-    /// <summary>Called when fitting ends.</summary>
-    public virtual void OnFitEnd()
-    {
-    }
-
-    /// <summary>Called before the first epoch.</summary>
-    public virtual void OnTrainStart()
-    {
-    }
-
-    /// <summary>Called after the last epoch.</summary>
-    public virtual void OnTrainEnd()
-    {
-    }
-
-    /// <summary>Called before each epoch.</summary>
-    public virtual void OnTrainEpochStart()
-    {
-    }
-
-    /// <summary>Called after each epoch, before its metrics are written.</summary>
-    public virtual void OnTrainEpochEnd()
-    {
-    }
-
-    /// <summary>Called before validation.</summary>
-    public virtual void OnValidationStart()
-    {
-    }
-
-    /// <summary>Called after validation, before its metrics are written.</summary>
-    public virtual void OnValidationEnd()
-    {
-    }
-
-    /// <summary>Called before testing.</summary>
-    public virtual void OnTestStart()
-    {
-    }
-
-    /// <summary>Called after testing, before its metrics are written.</summary>
-    public virtual void OnTestEnd()
-    {
-    }
-
-    /// <summary>Called before prediction.</summary>
-    public virtual void OnPredictStart()
-    {
-    }
-
-    /// <summary>Called after prediction.</summary>
-    public virtual void OnPredictEnd()
-    {
-    }
-
-    /// <summary>Called before the gradients are cleared.</summary>
-    /// <param name="optimizer">The optimizer.</param>
-    public virtual void OnBeforeZeroGrad(optim.Optimizer optimizer)
-    {
-    }
-
-    /// <summary>Called before the backward pass.</summary>
-    /// <param name="loss">What it starts from: the loss, scaled in 16-mixed and divided by the number of accumulated batches.</param>
-    public virtual void OnBeforeBackward(Tensor loss)
-    {
-    }
-
-    /// <summary>Called after the backward pass; gradients are scaled in 16-mixed.</summary>
-    public virtual void OnAfterBackward()
-    {
-    }
-
-    /// <summary>Called before an optimizer steps; gradients are unscaled, not yet clipped.</summary>
-    /// <param name="optimizer">The optimizer.</param>
-    public virtual void OnBeforeOptimizerStep(optim.Optimizer optimizer)
-    {
-    }
+    /// <summary>
+    /// Makes large layers directly in the trainer's precision. May run again for another call of the trainer: guard
+    /// against that.
+    /// </summary>
+    public virtual void ConfigureModel() { }
 
     /// <summary>Clips the gradients, unscaled. Not called in manual optimization.</summary>
     /// <param name="optimizer">The optimizer.</param>
     /// <param name="gradientClipVal">The trainer's limit.</param>
     /// <param name="gradientClipAlgorithm">The trainer's algorithm, or null for the usual one.</param>
     public virtual void ConfigureGradientClipping(
-        optim.Optimizer optimizer, double? gradientClipVal, GradientClipAlgorithm? gradientClipAlgorithm) =>
-        ClipGradients(optimizer, gradientClipVal, gradientClipAlgorithm);
+        optim.Optimizer optimizer,
+        double? gradientClipVal,
+        GradientClipAlgorithm? gradientClipAlgorithm
+    ) => ClipGradients(optimizer, gradientClipVal, gradientClipAlgorithm);
 
     /// <summary>Makes one optimizer step of automatic optimization.</summary>
     /// <param name="epoch">The epoch.</param>
     /// <param name="batchIndex">The batch in the epoch.</param>
     /// <param name="optimizer">The optimizer.</param>
-    /// <param name="closure">Runs the training step and the backward pass; returns the loss, or null if there was none.</param>
+    /// <param name="closure">Runs the training step and the backward pass; returns the loss, or null if there was
+    /// none.</param>
     public virtual void OptimizerStep(int epoch, int batchIndex, optim.Optimizer optimizer, Func<Tensor?> closure) =>
         Trainer.StepOptimizer(optimizer, closure);
 
@@ -172,11 +101,17 @@ public abstract class TrainingModule : nn.Module
         }
     }
 
-    /// <summary>Clips the gradients of an optimizer's parameters in place; does nothing for no limit or one of 0 or less.</summary>
+    /// <summary>
+    /// Clips the gradients of an optimizer's parameters in place; does nothing for no limit or one of 0 or less.
+    /// </summary>
     /// <param name="optimizer">The optimizer.</param>
     /// <param name="gradientClipVal">The limit.</param>
     /// <param name="gradientClipAlgorithm">Norm unless another is given.</param>
-    public void ClipGradients(optim.Optimizer optimizer, double? gradientClipVal, GradientClipAlgorithm? gradientClipAlgorithm = null)
+    public void ClipGradients(
+        optim.Optimizer optimizer,
+        double? gradientClipVal,
+        GradientClipAlgorithm? gradientClipAlgorithm = null
+    )
     {
         ArgumentNullException.ThrowIfNull(optimizer);
         if (gradientClipVal is not > 0)
@@ -194,7 +129,10 @@ public abstract class TrainingModule : nn.Module
         }
     }
 
-    /// <summary>The optimizers, for manual optimization. Their <c>step()</c> unscales, calls <see cref="OnBeforeOptimizerStep" /> and steps.</summary>
+    /// <summary>
+    /// The optimizers, for manual optimization. Their <c>step()</c> unscales, calls
+    /// <see cref="OnBeforeOptimizerStep" /> and steps.
+    /// </summary>
     /// <returns>In the order of <see cref="ConfigureOptimizers" />.</returns>
     protected IReadOnlyList<optim.Optimizer> Optimizers() => Trainer.ManualOptimizers;
 
@@ -210,8 +148,14 @@ public abstract class TrainingModule : nn.Module
     /// <param name="progressBar">Whether the progress bar shows it.</param>
     /// <param name="batchSize">The weight of the value in the mean.</param>
     /// <remarks>With both, the names get the suffixes _step and _epoch, as in Lightning.</remarks>
-    protected void Log(string name, double value, bool? onStep = null, bool? onEpoch = null, bool progressBar = false, double batchSize = 1) =>
-        Trainer.Metrics.Log(name, value, onStep, onEpoch, progressBar, batchSize);
+    protected void Log(
+        string name,
+        double value,
+        bool? onStep = null,
+        bool? onEpoch = null,
+        bool progressBar = false,
+        double batchSize = 1
+    ) => Trainer.Metrics.Log(name, value, onStep, onEpoch, progressBar, batchSize);
 
     /// <summary>Notes a metric under a name; waits for the tensor's device.</summary>
     /// <param name="name">The name; monitors use it.</param>
@@ -220,7 +164,14 @@ public abstract class TrainingModule : nn.Module
     /// <param name="onEpoch">Whether the mean over the epoch counts; by default everywhere else.</param>
     /// <param name="progressBar">Whether the progress bar shows it.</param>
     /// <param name="batchSize">The weight of the value in the mean.</param>
-    protected void Log(string name, Tensor value, bool? onStep = null, bool? onEpoch = null, bool progressBar = false, double batchSize = 1)
+    protected void Log(
+        string name,
+        Tensor value,
+        bool? onStep = null,
+        bool? onEpoch = null,
+        bool progressBar = false,
+        double batchSize = 1
+    )
     {
         ArgumentNullException.ThrowIfNull(value);
         Log(name, value.ToDouble(), onStep, onEpoch, progressBar, batchSize);
@@ -228,56 +179,4 @@ public abstract class TrainingModule : nn.Module
 
     /// <summary>Ends the module's time with a trainer.</summary>
     internal void Detach() => _trainer = null;
-}
-
-/// <summary>A model that knows how it is trained on batches of a type (LightningModule).</summary>
-/// <typeparam name="TBatch">A tensor, or a tuple, array, list, dictionary or record of tensors.</typeparam>
-public abstract class TrainingModule<TBatch> : TrainingModule
-{
-    /// <summary>Creates the module.</summary>
-    /// <param name="name">Its name.</param>
-    protected TrainingModule(string name)
-        : base(name)
-    {
-    }
-
-    /// <summary>
-    /// Computes the loss of a batch. Tensors that are made in a step are released after it; to keep one, detach it from its dispose scope.
-    /// </summary>
-    /// <param name="batch">The batch, in the precision's dtype and on the device.</param>
-    /// <param name="batchIndex">Its number in the epoch.</param>
-    /// <returns>The loss (one number); null to skip the batch, and always in manual optimization.</returns>
-    public abstract Tensor? TrainingStep(TBatch batch, int batchIndex);
-
-    /// <summary>Looks at a batch of validation data, without gradients; log what matters.</summary>
-    /// <param name="batch">The batch.</param>
-    /// <param name="batchIndex">Its number.</param>
-    public virtual void ValidationStep(TBatch batch, int batchIndex) => throw Missing(nameof(ValidationStep));
-
-    /// <summary>Looks at a batch of test data, without gradients; log what matters.</summary>
-    /// <param name="batch">The batch.</param>
-    /// <param name="batchIndex">Its number.</param>
-    public virtual void TestStep(TBatch batch, int batchIndex) => throw Missing(nameof(TestStep));
-
-    /// <summary>Computes the prediction for a batch, without gradients.</summary>
-    /// <param name="batch">The batch.</param>
-    /// <param name="batchIndex">Its number.</param>
-    /// <returns>The prediction: a tensor, or nested containers with tensors.</returns>
-    public virtual object? PredictStep(TBatch batch, int batchIndex) => throw Missing(nameof(PredictStep));
-
-    /// <summary>Called before each training batch.</summary>
-    /// <param name="batch">The batch.</param>
-    /// <param name="batchIndex">Its number in the epoch.</param>
-    public virtual void OnTrainBatchStart(TBatch batch, int batchIndex)
-    {
-    }
-
-    /// <summary>Called after each training batch.</summary>
-    /// <param name="batch">The batch.</param>
-    /// <param name="batchIndex">Its number in the epoch.</param>
-    public virtual void OnTrainBatchEnd(TBatch batch, int batchIndex)
-    {
-    }
-
-    private NotSupportedException Missing(string hook) => new($"{GetType().Name} does not override {hook}, which this call of the trainer needs");
 }

@@ -3,14 +3,19 @@ using System.Text.RegularExpressions;
 
 namespace NBit.GoldenTests.Golden;
 
-/// <summary>nbit-rules.json: where NBit's answer differs on purpose from what a peer recorded, or how close it must be.</summary>
+/// <summary>
+/// nbit-rules.json: where NBit's answer differs on purpose from what a peer recorded, or how close it must be.
+/// </summary>
 public static class GoldenRules
 {
-    private static readonly List<JsonElement> Rules = GoldenFolder.Json("nbit-rules.json") is { ValueKind: JsonValueKind.Array } list
+    private static readonly List<JsonElement> Rules = GoldenFolder.Json("nbit-rules.json")
+        is { ValueKind: JsonValueKind.Array } list
         ? [.. list.EnumerateArray()]
         : [];
 
-    /// <summary>The first rule that matches a value in a JSON file; a path that matches stands for everything below it.</summary>
+    /// <summary>
+    /// The first rule that matches a value in a JSON file; a path that matches stands for everything below it.
+    /// </summary>
     public static GoldenRule? ForJson(string file, string path)
     {
         for (var part = path; ; part = part[..part.LastIndexOf('/')])
@@ -44,11 +49,13 @@ public static class GoldenRules
     }
 
     // '*' also matches dots and slashes.
-    private static bool Matches(string glob, string text) => Regex.IsMatch(
-        text,
-        $"^{Regex.Escape(glob).Replace(@"\*", ".*", StringComparison.Ordinal).Replace(@"\?", ".", StringComparison.Ordinal)}$",
-        RegexOptions.CultureInvariant | RegexOptions.Singleline,
-        TimeSpan.FromSeconds(1));
+    private static bool Matches(string glob, string text) =>
+        Regex.IsMatch(
+            text,
+            $"^{Regex.Escape(glob).Replace(@"\*", ".*", StringComparison.Ordinal).Replace(@"\?", ".", StringComparison.Ordinal)}$",
+            RegexOptions.CultureInvariant | RegexOptions.Singleline,
+            TimeSpan.FromSeconds(1)
+        );
 }
 
 /// <summary>One rule: exact, value, close, codes, refused or differs.</summary>

@@ -13,12 +13,22 @@ public static partial class Outcome
     private static readonly Dictionary<string, Type[]> Exceptions = new(StringComparer.Ordinal)
     {
         ["AssertionError"] = [typeof(InvalidOperationException), typeof(ArgumentException)],
-        ["RuntimeError"] = [typeof(InvalidOperationException), typeof(NotSupportedException), typeof(System.Runtime.InteropServices.ExternalException)],
+        ["RuntimeError"] =
+        [
+            typeof(InvalidOperationException),
+            typeof(NotSupportedException),
+            typeof(System.Runtime.InteropServices.ExternalException),
+        ],
         ["ValueError"] = [typeof(ArgumentException)],
         ["TypeError"] = [typeof(ArgumentException), typeof(NotSupportedException)],
         ["KeyError"] = [typeof(KeyNotFoundException), typeof(ArgumentException)],
         ["NotImplementedError"] = [typeof(NotSupportedException)],
-        ["MisconfigurationException"] = [typeof(ArgumentException), typeof(NotSupportedException), typeof(InvalidOperationException)],
+        ["MisconfigurationException"] =
+        [
+            typeof(ArgumentException),
+            typeof(NotSupportedException),
+            typeof(InvalidOperationException),
+        ],
     };
 
     /// <summary>Runs a call and compares with {"ok": value} or {"error": type, "message": text}.</summary>
@@ -39,7 +49,9 @@ public static partial class Outcome
         CheckValue(expected.Get("ok"), value);
     }
 
-    /// <summary>Makes a precision mode and compares it with a plugin's record, or with the error that was recorded.</summary>
+    /// <summary>
+    /// Makes a precision mode and compares it with a plugin's record, or with the error that was recorded.
+    /// </summary>
     public static void CheckMode(JsonElement expected, Func<PrecisionMode> make, bool fabric)
     {
         PrecisionMode mode;
@@ -62,13 +74,25 @@ public static partial class Outcome
         var type = expected.Text("error");
         Assert.That(type, Is.Not.Null, $"no error was recorded, but the call threw {error}");
         Assert.That(Exceptions, Does.ContainKey(type!));
-        Assert.That(Exceptions[type!].Any(allowed => allowed.IsInstanceOfType(error)), Is.True, $"{type} became {error.GetType()}");
+        Assert.That(
+            Exceptions[type!].Any(allowed => allowed.IsInstanceOfType(error)),
+            Is.True,
+            $"{type} became {error.GetType()}"
+        );
         Assert.That(Normalize(error.Message), Does.StartWith(Normalize(expected.Text("message")!)).IgnoreCase);
     }
 
-    // Object addresses and class names are Python's; an ArgumentException appends its parameter, a KeyError is the quoted key.
+    // Object addresses and class names are Python's; an ArgumentException appends its parameter, a KeyError is the
+    // quoted key.
     private static string Normalize(string message) =>
-        Whitespace().Replace(ObjectNames().Replace(message.TrimStart('`'), "<object>").Replace("plugins=", "plugin=", StringComparison.Ordinal), " ").Trim();
+        Whitespace()
+            .Replace(
+                ObjectNames()
+                    .Replace(message.TrimStart('`'), "<object>")
+                    .Replace("plugins=", "plugin=", StringComparison.Ordinal),
+                " "
+            )
+            .Trim();
 
     private static void CheckValue(JsonElement? expected, object? value)
     {
@@ -81,7 +105,12 @@ public static partial class Outcome
                 Assert.That(value, Is.InstanceOf<IReadOnlyDictionary<string, double>>());
                 Assert.That(
                     (IReadOnlyDictionary<string, double>)value!,
-                    Is.EquivalentTo(expected.Value.EnumerateObject().ToDictionary(entry => entry.Name, entry => entry.Value.Number(), StringComparer.Ordinal)));
+                    Is.EquivalentTo(
+                        expected
+                            .Value.EnumerateObject()
+                            .ToDictionary(entry => entry.Name, entry => entry.Value.Number(), StringComparer.Ordinal)
+                    )
+                );
                 break;
             case JsonValueKind.Array:
                 Assert.That(value, Is.EqualTo(expected.Value.Numbers()));
@@ -99,7 +128,11 @@ public static partial class Outcome
         }
     }
 
-    [GeneratedRegex(@"<[a-zA-Z_.]+ object at 0x[^>]*>|NBit(\.[A-Za-z]+)+", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(
+        @"<[a-zA-Z_.]+ object at 0x[^>]*>|NBit(\.[A-Za-z]+)+",
+        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
+        1000
+    )]
     private static partial Regex ObjectNames();
 
     [GeneratedRegex(@"\s+", RegexOptions.CultureInvariant, 1000)]

@@ -10,5 +10,6 @@ public static class Skip
     public static void NotLanded(string issue) => Assert.Ignore($"issue not landed: {issue}");
 
     /// <summary>nbit-rules.json says that the recorded value is not compared.</summary>
-    public static void Differs(GoldenRule rule) => Assert.Ignore($"nbit-rules.json: differs (DESIGN {rule.Design}: {rule.Why})");
+    public static void Differs(GoldenRule rule) =>
+        Assert.Ignore($"nbit-rules.json: differs (DESIGN {rule.Design}: {rule.Why})");
 }

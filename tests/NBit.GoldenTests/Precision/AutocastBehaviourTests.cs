@@ -48,8 +48,11 @@ public sealed class AutocastBehaviourTests
         ["linear_int64_input"] = static expected => CheckLinear(expected, arange(1, 9, ScalarType.Int64).reshape(1, 8)),
     };
 
-    private static IEnumerable<TestCaseData> Cases() => GoldenFolder.Json(File).Properties("behaviours")
-        .Select(entry => new TestCaseData(entry.Name, entry.Value).SetName($"autocast behaviour {entry.Name}"));
+    private static IEnumerable<TestCaseData> Cases() =>
+        GoldenFolder
+            .Json(File)
+            .Properties("behaviours")
+            .Select(entry => new TestCaseData(entry.Name, entry.Value).SetName($"autocast behaviour {entry.Name}"));
 
     [TestCaseSource(nameof(Cases))]
     public void A_region_behaves_as_recorded(string name, JsonElement expected)

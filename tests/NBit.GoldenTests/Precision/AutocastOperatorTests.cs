@@ -15,8 +15,9 @@ public sealed class AutocastOperatorTests
         from mode in entry.Value.EnumerateObject()
         where mode.Value.ValueKind == JsonValueKind.Object
         let shapes = entry.Value.Items("input_shapes").Select(Shape).ToArray()
-        select new TestCaseData(entry.Name, mode.Name, shapes, mode.Value)
-            .SetName($"autocast {entry.Name} | {mode.Name}");
+        select new TestCaseData(entry.Name, mode.Name, shapes, mode.Value).SetName(
+            $"autocast {entry.Name} | {mode.Name}"
+        );
 
     [TestCaseSource(nameof(Cases))]
     public void Outputs_have_the_recorded_dtypes(string name, string mode, long[][] shapes, JsonElement rows)
@@ -45,7 +46,11 @@ public sealed class AutocastOperatorTests
                 var cast = inputs.Select((input, i) => input.to(Dtype(row.Name, i, low)));
                 var outcome = AutocastOutcome.Of(call, cast, region);
                 var instead = AutocastVersions.Instead(name, mode, row.Name, low);
-                Assert.That(outcome.Dtypes, Is.EqualTo(instead ?? Recorded(row.Value)), $"{row.Name} {outcome.Message}");
+                Assert.That(
+                    outcome.Dtypes,
+                    Is.EqualTo(instead ?? Recorded(row.Value)),
+                    $"{row.Name} {outcome.Message}"
+                );
                 if (outcome.Message is not null && instead is null)
                 {
                     Assert.That(outcome.Message, Does.StartWith(row.Value.Text("message") ?? ""), row.Name);
@@ -54,19 +59,23 @@ public sealed class AutocastOperatorTests
         }
     }
 
-    private static string? Recorded(JsonElement row) => row.Get("error") is not null ? AutocastOutcome.Failed
-        : row.Text("dtype") ?? string.Join(", ", row.Items("dtypes").Select(dtype => dtype.GetString()));
+    private static string? Recorded(JsonElement row) =>
+        row.Get("error") is not null
+            ? AutocastOutcome.Failed
+            : row.Text("dtype") ?? string.Join(", ", row.Items("dtypes").Select(dtype => dtype.GetString()));
 
-    private static ScalarType? Region(string mode) => mode == "no_autocast" ? null
+    private static ScalarType? Region(string mode) =>
+        mode == "no_autocast" ? null
         : mode.StartsWith(ModePrefix, StringComparison.Ordinal) ? DtypeNames.Parse(mode[ModePrefix.Length..])
         : throw new ArgumentException($"{File} has a mode '{mode}' that this test does not know");
 
-    private static ScalarType Dtype(string row, int input, ScalarType low) => row switch
-    {
-        "mixed_first_f32_rest_low" => input == 0 ? ScalarType.Float32 : low,
-        "mixed_first_low_rest_f32" => input == 0 ? low : ScalarType.Float32,
-        _ => DtypeNames.Parse(row),
-    };
+    private static ScalarType Dtype(string row, int input, ScalarType low) =>
+        row switch
+        {
+            "mixed_first_f32_rest_low" => input == 0 ? ScalarType.Float32 : low,
+            "mixed_first_low_rest_f32" => input == 0 ? low : ScalarType.Float32,
+            _ => DtypeNames.Parse(row),
+        };
 
     private static long[] Shape(JsonElement sizes) => [.. sizes.Numbers().Select(size => (long)size)];
 }

@@ -30,7 +30,8 @@ internal static class AutocastOperators
             .. AutocastShapes.Operators,
             .. AutocastDecompositions.Operators,
         ],
-        StringComparer.Ordinal);
+        StringComparer.Ordinal
+    );
 
     /// <summary>The call of a recorded name, or null where this test does not know the name.</summary>
     public static AutocastCall? Find(string name) => Known.GetValueOrDefault(name);
@@ -46,14 +47,16 @@ internal static class AutocastOperators
     public static AutocastCall Composed(Func<Tensor[], Tensor> call) => x => [call(x)];
 
     /// <summary>
-    /// An expression of TorchScript in the inputs a, b and c. TorchScript casts by a list of its own too: this is not for
+    /// An expression of TorchScript in the inputs a, b and c. TorchScript casts by a list of its own too: this is not
+    /// for
     /// operators on it.
     /// </summary>
-    public static AutocastCall Scripted(int inputs, string expression) => x =>
-    {
-        using var unit = jit.compile($"def call({"a, b, c"[..((3 * inputs) - 2)]}):\n    return {expression}\n");
-        return [unit.invoke<Tensor>("call", x)];
-    };
+    public static AutocastCall Scripted(int inputs, string expression) =>
+        x =>
+        {
+            using var unit = jit.compile($"def call({"a, b, c"[..((3 * inputs) - 2)]}):\n    return {expression}\n");
+            return [unit.invoke<Tensor>("call", x)];
+        };
 
     /// <summary>Class indices for a batch of scores.</summary>
     public static Tensor Classes(Tensor scores) => arange(scores.shape[0], ScalarType.Int64).remainder(scores.shape[1]);

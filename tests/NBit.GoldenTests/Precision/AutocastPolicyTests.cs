@@ -9,7 +9,8 @@ namespace NBit.GoldenTests.Precision;
 public sealed class AutocastPolicyTests
 {
     private const string File = "precision/autocast_ops.json";
-    private const ScalarType Low = ScalarType.BFloat16, Full = ScalarType.Float32;
+    private const ScalarType Low = ScalarType.BFloat16,
+        Full = ScalarType.Float32;
 
     private static readonly JsonElement Recorded = GoldenFolder.Json(File);
 
@@ -35,10 +36,12 @@ public sealed class AutocastPolicyTests
         using var scope = NewDisposeScope();
         manual_seed(7);
         var inputs = overload.Shapes.Select(shape => randn(shape)).ToArray();
-        string Outside(ScalarType dtype) => AutocastOutcome.Of(
-            overload.Call, inputs.Select(input => input.to(dtype)), region: null).Dtypes;
-        string Inside(ScalarType first, ScalarType rest) => AutocastOutcome.Of(
-            overload.Call, inputs.Select((input, i) => input.to(i == 0 ? first : rest)), region: Low).Dtypes;
+        string Outside(ScalarType dtype) =>
+            AutocastOutcome.Of(overload.Call, inputs.Select(input => input.to(dtype)), region: null).Dtypes;
+        string Inside(ScalarType first, ScalarType rest) =>
+            AutocastOutcome
+                .Of(overload.Call, inputs.Select((input, i) => input.to(i == 0 ? first : rest)), region: Low)
+                .Dtypes;
 
         Assert.That(Outside(Full), Is.Not.EqualTo(Outside(Low)), "a cast can be seen");
         using (Assert.EnterMultipleScope())
@@ -69,7 +72,9 @@ public sealed class AutocastPolicyTests
     [Platform("Linux", Reason = "the list is read through libtorch's C++ interface, as gcc lays it out")]
     public void Autocast_knows_the_recorded_overloads()
     {
-        var recorded = Recorded.Properties("registered_policies").SelectMany(policy => policy.Value.EnumerateArray())
+        var recorded = Recorded
+            .Properties("registered_policies")
+            .SelectMany(policy => policy.Value.EnumerateArray())
             .Select(overload => $"aten::{overload.GetString()}");
         if (!recorded.Any())
         {
@@ -78,6 +83,7 @@ public sealed class AutocastPolicyTests
 
         Assert.That(
             OperatorRegistry.WithKernelFor("AutocastCPU"),
-            Is.EquivalentTo(recorded.Concat(NamedDimensions.Select(overload => $"aten::{overload}"))));
+            Is.EquivalentTo(recorded.Concat(NamedDimensions.Select(overload => $"aten::{overload}")))
+        );
     }
 }

@@ -10,7 +10,9 @@ using static TorchSharp.torch;
 
 namespace NBit.GoldenTests.Precision;
 
-/// <summary>precision/plugin_behaviours.json: what forward sees and returns, contexts, backward and clipping rules of Fabric.</summary>
+/// <summary>
+/// precision/plugin_behaviours.json: what forward sees and returns, contexts, backward and clipping rules of Fabric.
+/// </summary>
 public sealed class FabricBehaviourTests
 {
     private static readonly JsonElement Recorded = GoldenFolder.Json("precision/plugin_behaviours.json");
@@ -31,8 +33,10 @@ public sealed class FabricBehaviourTests
 
     private static IEnumerable<TestCaseData> DefaultDtypes() => Cases("contexts");
 
-    private static IEnumerable<TestCaseData> Cases(string group) => Recorded.Properties(group)
-        .Select(entry => new TestCaseData(entry.Name, entry.Value).SetName($"{group} {entry.Name}"));
+    private static IEnumerable<TestCaseData> Cases(string group) =>
+        Recorded
+            .Properties(group)
+            .Select(entry => new TestCaseData(entry.Name, entry.Value).SetName($"{group} {entry.Name}"));
 
     [TestCaseSource(nameof(Forwards))]
     public void Forward_sees_and_returns_what_was_recorded(string name, JsonElement expected)
@@ -90,7 +94,10 @@ public sealed class FabricBehaviourTests
             var inside = expected.Get("inside_autocast()")!.Value;
             Assert.That(get_default_dtype().Name(), Is.EqualTo(inside.Text("default_dtype")));
             Assert.That(Autocast.Current(DeviceType.CPU)?.Name(), Is.EqualTo(inside.Text("autocast")));
-            Assert.That(Autocast.State(DeviceType.CPU).CacheEnabled, Is.EqualTo(inside.Get("cache")!.Value.GetBoolean()));
+            Assert.That(
+                Autocast.State(DeviceType.CPU).CacheEnabled,
+                Is.EqualTo(inside.Get("cache")!.Value.GetBoolean())
+            );
             var square = ones([2, 2], ScalarType.Float32);
             Assert.That(matmul(square, square).dtype.Name(), Is.EqualTo(inside.Text("matmul_of_float32")));
         }
@@ -187,7 +194,8 @@ public sealed class FabricBehaviourTests
                 wrapped,
                 limits is "clip_val=0.5" or "both" ? 0.5 : null,
                 limits is "clip_val=0.5" or "neither" ? null : 1.0,
-                errorIfNonfinite: !limits.Contains("error_if_nonfinite=False", StringComparison.Ordinal));
+                errorIfNonfinite: !limits.Contains("error_if_nonfinite=False", StringComparison.Ordinal)
+            );
             if (limits.Contains("twice", StringComparison.Ordinal))
             {
                 fabric.ClipGradients(wrapped, maxNorm: 1);
@@ -204,7 +212,9 @@ public sealed class FabricBehaviourTests
         // The dtype's own rounding of the norm and the product, as in the recording.
         Assert.That(returned, Is.EqualTo(expected.Number("returned")).Within(1e-6));
         Assert.That(
-            layer.weight.grad!.to(ScalarType.Float64).data<double>().ToArray(), Is.EqualTo(expected.Get("grad_after")!.Value.Numbers()).Within(1e-6));
+            layer.weight.grad!.to(ScalarType.Float64).data<double>().ToArray(),
+            Is.EqualTo(expected.Get("grad_after")!.Value.Numbers()).Within(1e-6)
+        );
     }
 
     [TestCaseSource(nameof(Lbfgs))]
@@ -240,11 +250,14 @@ public sealed class FabricBehaviourTests
         using var mode = new MixedPrecision(name.Split(' ')[0], DeviceType.CPU);
         if (name.EndsWith("load_state_dict({})", StringComparison.Ordinal))
         {
-            Outcome.Check(expected, () =>
-            {
-                mode.LoadStateDict(new Dictionary<string, double>(StringComparer.Ordinal));
-                return null;
-            });
+            Outcome.Check(
+                expected,
+                () =>
+                {
+                    mode.LoadStateDict(new Dictionary<string, double>(StringComparer.Ordinal));
+                    return null;
+                }
+            );
             return;
         }
 
@@ -256,18 +269,27 @@ public sealed class FabricBehaviourTests
     {
         using var scope = NewDisposeScope();
         using var model = new Odd();
-        var before = model.named_parameters().ToDictionary(pair => pair.name, pair => pair.parameter, StringComparer.Ordinal);
+        var before = model
+            .named_parameters()
+            .ToDictionary(pair => pair.name, pair => pair.parameter, StringComparer.Ordinal);
         PrecisionMode mode = plugin switch
         {
             "Precision" => new SinglePrecision(),
             "DoublePrecision" => new DoublePrecision(),
-            _ when plugin.StartsWith("HalfPrecision ", StringComparison.Ordinal) => new HalfPrecision(plugin.Split(' ')[1]),
+            _ when plugin.StartsWith("HalfPrecision ", StringComparison.Ordinal) => new HalfPrecision(
+                plugin.Split(' ')[1]
+            ),
             _ => new MixedPrecision(plugin.Split(' ')[1], DeviceType.CPU),
         };
         mode.ConvertModule(model);
         Assert.That(
             model.state_dict().ToDictionary(pair => pair.Key, pair => pair.Value.dtype.Name(), StringComparer.Ordinal),
-            Is.EquivalentTo(expected.EnumerateObject().ToDictionary(entry => entry.Name, entry => entry.Value.GetString()!, StringComparer.Ordinal)));
+            Is.EquivalentTo(
+                expected
+                    .EnumerateObject()
+                    .ToDictionary(entry => entry.Name, entry => entry.Value.GetString()!, StringComparer.Ordinal)
+            )
+        );
         foreach (var (name, parameter) in model.named_parameters())
         {
             Assert.That(parameter, Is.SameAs(before[name]), name);
@@ -276,9 +298,13 @@ public sealed class FabricBehaviourTests
 
     private static string Mode(string name) => name.Split(" | ")[0];
 
-    private static Fabric MakeFabric(string mode, double scale = 65536) => mode == "16-mixed"
-        ? new Fabric(plugin: new MixedPrecision(mode, DeviceType.CPU, new GradScaler(DeviceType.CPU, scale)), accelerator: "cpu")
-        : new Fabric(mode, accelerator: "cpu");
+    private static Fabric MakeFabric(string mode, double scale = 65536) =>
+        mode == "16-mixed"
+            ? new Fabric(
+                plugin: new MixedPrecision(mode, DeviceType.CPU, new GradScaler(DeviceType.CPU, scale)),
+                accelerator: "cpu"
+            )
+            : new Fabric(mode, accelerator: "cpu");
 
     private sealed class Probe : nn.Module<Tensor, Dictionary<string, object>, Dictionary<string, object>>
     {
@@ -304,7 +330,13 @@ public sealed class FabricBehaviourTests
                 ["new_tensor"] = ones(1).dtype.Name(),
             };
             SeenOther = other.ToDictionary(
-                pair => pair.Key, pair => pair.Value is Tensor tensor ? tensor.dtype.Name() : pair.Value is string ? "str" : "?", StringComparer.Ordinal);
+                pair => pair.Key,
+                pair =>
+                    pair.Value is Tensor tensor ? tensor.dtype.Name()
+                    : pair.Value is string ? "str"
+                    : "?",
+                StringComparer.Ordinal
+            );
             var y = lin.forward(x.is_floating_point() ? x : x.to(ScalarType.Float32).to(lin.weight.dtype));
             Seen["linear_out"] = y.dtype.Name();
             return new Dictionary<string, object>(StringComparer.Ordinal)

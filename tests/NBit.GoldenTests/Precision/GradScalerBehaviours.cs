@@ -11,7 +11,9 @@ namespace NBit.GoldenTests.Precision;
 /// <summary>The calls whose outcomes gradscaler.json records, by the names that it gives them.</summary>
 internal static class GradScalerBehaviours
 {
-    private static readonly IReadOnlyDictionary<string, double> OtherState = new Dictionary<string, double>(StringComparer.Ordinal)
+    private static readonly IReadOnlyDictionary<string, double> OtherState = new Dictionary<string, double>(
+        StringComparer.Ordinal
+    )
     {
         ["scale"] = 3,
         ["growth_factor"] = 4,
@@ -25,12 +27,20 @@ internal static class GradScalerBehaviours
         ["growth_factor=1.0"] = static () => new GradScaler(DeviceType.CPU, growthFactor: 1),
         ["backoff_factor=1.0"] = static () => new GradScaler(DeviceType.CPU, backoffFactor: 1),
         ["init_scale=0"] = static () => Run(["scale"], initScale: 0),
-        ["step(optimizer, closure=...)"] = static () => WithGradients((scaler, optimizer) => scaler.Step(optimizer, () => tensor(0f))),
-        ["load_state_dict({})"] = static () => Load(new GradScaler(DeviceType.CPU), new Dictionary<string, double>(StringComparer.Ordinal)),
-        ["load_state_dict({}) | enabled=False"] =
-            static () => Load(new GradScaler(DeviceType.CPU, enabled: false), new Dictionary<string, double>(StringComparer.Ordinal)),
-        ["load_state_dict(missing growth_factor)"] =
-            static () => Load(new GradScaler(DeviceType.CPU), new Dictionary<string, double>(StringComparer.Ordinal) { ["scale"] = 2 }),
+        ["step(optimizer, closure=...)"] = static () =>
+            WithGradients((scaler, optimizer) => scaler.Step(optimizer, () => tensor(0f))),
+        ["load_state_dict({})"] = static () =>
+            Load(new GradScaler(DeviceType.CPU), new Dictionary<string, double>(StringComparer.Ordinal)),
+        ["load_state_dict({}) | enabled=False"] = static () =>
+            Load(
+                new GradScaler(DeviceType.CPU, enabled: false),
+                new Dictionary<string, double>(StringComparer.Ordinal)
+            ),
+        ["load_state_dict(missing growth_factor)"] = static () =>
+            Load(
+                new GradScaler(DeviceType.CPU),
+                new Dictionary<string, double>(StringComparer.Ordinal) { ["scale"] = 2 }
+            ),
         ["load_state_dict after the first scale()"] = static () =>
         {
             var scaler = new GradScaler(DeviceType.CPU);
@@ -40,23 +50,34 @@ internal static class GradScalerBehaviours
         },
         ["scale(int tensor)"] = static () => new GradScaler(DeviceType.CPU).Scale(tensor(2L)).item<float>(),
         ["scale(3.0) (a plain number)"] = static () => new GradScaler(DeviceType.CPU).Scale(3.0),
-        ["scale(list of tensors)"] = static () => new GradScaler(DeviceType.CPU, initScale: 2)
-            .Scale(new List<Tensor> { tensor(1f), tensor(3f) }).Select(scaled => (double)scaled.item<float>()).ToArray(),
-        ["scale of 1-dim float16 value 1 with 65536"] =
-            static () => new GradScaler(DeviceType.CPU).Scale(ones(1, ScalarType.Float16)).to(ScalarType.Float64).item<double>(),
+        ["scale(list of tensors)"] = static () =>
+            new GradScaler(DeviceType.CPU, initScale: 2)
+                .Scale(new List<Tensor> { tensor(1f), tensor(3f) })
+                .Select(scaled => (double)scaled.item<float>())
+                .ToArray(),
+        ["scale of 1-dim float16 value 1 with 65536"] = static () =>
+            new GradScaler(DeviceType.CPU).Scale(ones(1, ScalarType.Float16)).to(ScalarType.Float64).item<double>(),
         ["update(tensor(5.0))"] = static () => UpdateBy(tensor(5f)),
         ["update(tensor([5.0, 6.0]))"] = static () => UpdateBy(tensor(new[] { 5f, 6f })),
         ["update(tensor(5.0, requires_grad=True))"] = static () => UpdateBy(tensor(5f, requires_grad: true)),
         ["update(tensor(5.0, float64))"] = static () => UpdateBy(tensor(5.0)),
-        ["update(0.0)"] = static () => WithGradients((scaler, optimizer) =>
-        {
-            scaler.Step(optimizer);
-            scaler.Update(0.0);
-            return scaler.CurrentScale;
-        }),
+        ["update(0.0)"] = static () =>
+            WithGradients(
+                (scaler, optimizer) =>
+                {
+                    scaler.Step(optimizer);
+                    scaler.Update(0.0);
+                    return scaler.CurrentScale;
+                }
+            ),
         ["setters"] = static () =>
         {
-            var scaler = new GradScaler(DeviceType.CPU) { GrowthFactor = 3, BackoffFactor = 0.1, GrowthInterval = 4 };
+            var scaler = new GradScaler(DeviceType.CPU)
+            {
+                GrowthFactor = 3,
+                BackoffFactor = 0.1,
+                GrowthInterval = 4,
+            };
             return new Dictionary<string, double>(StringComparer.Ordinal)
             {
                 ["growth_factor"] = scaler.GrowthFactor,
@@ -75,8 +96,14 @@ internal static class GradScalerBehaviours
         else if (name == "update(7)")
         {
             // Python fails on an int; C# has no such overload, and makes a double of it.
-            Assert.That(typeof(GradScaler).GetMethods().Where(method => method.Name == nameof(GradScaler.Update))
-                .SelectMany(method => method.GetParameters()).Select(parameter => parameter.ParameterType), Has.None.EqualTo(typeof(int)));
+            Assert.That(
+                typeof(GradScaler)
+                    .GetMethods()
+                    .Where(method => method.Name == nameof(GradScaler.Update))
+                    .SelectMany(method => method.GetParameters())
+                    .Select(parameter => parameter.ParameterType),
+                Has.None.EqualTo(typeof(int))
+            );
         }
         else if (name == "device=cuda without CUDA")
         {
@@ -90,7 +117,10 @@ internal static class GradScalerBehaviours
         {
             var words = name["dtype of scale(".Length..^1].Split(' ');
             var input = ones(words[0] == "0-dim" ? [] : [1], DtypeNames.Parse(words[1]));
-            Assert.That($"torch.{new GradScaler(DeviceType.CPU).Scale(input).dtype.Name()}", Is.EqualTo(expected.Text("ok")));
+            Assert.That(
+                $"torch.{new GradScaler(DeviceType.CPU).Scale(input).dtype.Name()}",
+                Is.EqualTo(expected.Text("ok"))
+            );
         }
         else
         {
@@ -103,11 +133,18 @@ internal static class GradScalerBehaviours
     {
         var parts = name.Split(" | ");
         var option = parts.Length > 1 ? parts[1] : "";
-        var dtype = option.StartsWith("grads ", StringComparison.Ordinal) ? DtypeNames.Parse(option["grads ".Length..]) : ScalarType.Float32;
+        var dtype = option.StartsWith("grads ", StringComparison.Ordinal)
+            ? DtypeNames.Parse(option["grads ".Length..])
+            : ScalarType.Float32;
         Outcome.Check(expected, () => Run(parts[0].Split(' '), dtype: dtype, enabled: option != "enabled=False"));
     }
 
-    private static object? Run(string[] actions, ScalarType dtype = ScalarType.Float32, bool enabled = true, double initScale = 65536)
+    private static object? Run(
+        string[] actions,
+        ScalarType dtype = ScalarType.Float32,
+        bool enabled = true,
+        double initScale = 65536
+    )
     {
         var parameters = new List<Parameter> { GradScalerTests.Parameter([1, 2, 3], [3], dtype) };
         parameters[0].grad = ones(3, dtype);
@@ -143,7 +180,9 @@ internal static class GradScalerBehaviours
                 case "state":
                     return scaler.StateDict();
                 default:
-                    throw new ArgumentException($"gradscaler.json has an action '{action}' that this test does not know");
+                    throw new ArgumentException(
+                        $"gradscaler.json has an action '{action}' that this test does not know"
+                    );
             }
         }
     }
@@ -164,12 +203,15 @@ internal static class GradScalerBehaviours
         return act(scaler, optimizer);
     }
 
-    private static object? UpdateBy(Tensor newScale) => WithGradients((scaler, optimizer) =>
-    {
-        scaler.Step(optimizer);
-        scaler.Update(newScale);
-        return scaler.CurrentScale;
-    });
+    private static object? UpdateBy(Tensor newScale) =>
+        WithGradients(
+            (scaler, optimizer) =>
+            {
+                scaler.Step(optimizer);
+                scaler.Update(newScale);
+                return scaler.CurrentScale;
+            }
+        );
 
     private static void CheckWithoutCuda(JsonElement expected)
     {

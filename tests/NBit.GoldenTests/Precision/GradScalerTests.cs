@@ -7,24 +7,34 @@ using static TorchSharp.torch;
 
 namespace NBit.GoldenTests.Precision;
 
-/// <summary>precision/gradscaler.json: scripted runs of torch.amp.GradScaler, compared step by step, and its errors.</summary>
+/// <summary>
+/// precision/gradscaler.json: scripted runs of torch.amp.GradScaler, compared step by step, and its errors.
+/// </summary>
 public sealed class GradScalerTests
 {
     private const string File = "precision/gradscaler.json";
     private static readonly JsonElement Recorded = GoldenFolder.Json(File);
 
-    private static IEnumerable<TestCaseData> Trajectories() => Recorded.Items("trajectories")
-        .Select(run => new TestCaseData(run).SetName($"gradscaler trajectory {run.Text("name")}"));
+    private static IEnumerable<TestCaseData> Trajectories() =>
+        Recorded
+            .Items("trajectories")
+            .Select(run => new TestCaseData(run).SetName($"gradscaler trajectory {run.Text("name")}"));
 
-    private static IEnumerable<TestCaseData> Behaviours() => Recorded.Properties("behaviours")
-        .Select(entry => new TestCaseData(entry.Name, entry.Value).SetName($"gradscaler behaviour {entry.Name}"));
+    private static IEnumerable<TestCaseData> Behaviours() =>
+        Recorded
+            .Properties("behaviours")
+            .Select(entry => new TestCaseData(entry.Name, entry.Value).SetName($"gradscaler behaviour {entry.Name}"));
 
     [TestCaseSource(nameof(Trajectories))]
     public void A_trajectory_is_reproduced(JsonElement run)
     {
         using var scope = NewDisposeScope();
-        var shapes = run.Items("param_shapes").Select(shape => shape.Numbers().Select(size => (long)size).ToArray()).ToList();
-        var parameters = run.Items("initial_params").Zip(shapes, (values, shape) => Parameter(values.Numbers(), shape)).ToList();
+        var shapes = run.Items("param_shapes")
+            .Select(shape => shape.Numbers().Select(size => (long)size).ToArray())
+            .ToList();
+        var parameters = run.Items("initial_params")
+            .Zip(shapes, (values, shape) => Parameter(values.Numbers(), shape))
+            .ToList();
         using var optimizer = MakeOptimizer(run.Text("optimizer")!, parameters, run.Number("lr")!.Value);
         using var scaler = MakeScaler(run.Get("settings")!.Value);
         foreach (var step in run.Items("steps"))
@@ -64,7 +74,13 @@ public sealed class GradScalerTests
         }
 
         var expected = run.Items("scale_changes")
-            .Select(change => ((int)change.Number("after_step")!, change.Number("scale")!.Value, (int)change.Number("growth_tracker")!));
+            .Select(change =>
+                (
+                    (int)change.Number("after_step")!,
+                    change.Number("scale")!.Value,
+                    (int)change.Number("growth_tracker")!
+                )
+            );
         Assert.That(changes, Is.EqualTo(expected));
         Assert.That(scaler.GrowthTracker, Is.EqualTo((int)run.Number("growth_tracker_end")!));
     }
@@ -73,7 +89,8 @@ public sealed class GradScalerTests
     public void Of_two_optimizers_only_the_one_with_an_overflow_skips()
     {
         using var scope = NewDisposeScope();
-        Parameter first = Parameter([0, 0, 0], [3]), second = Parameter([0, 0, 0], [3]);
+        Parameter first = Parameter([0, 0, 0], [3]),
+            second = Parameter([0, 0, 0], [3]);
         using var firstOptimizer = optim.SGD([first], 0.5);
         using var secondOptimizer = optim.SGD([second], 0.5);
         using var scaler = new GradScaler(DeviceType.CPU, initScale: 8, growthInterval: 2);
@@ -89,7 +106,10 @@ public sealed class GradScalerTests
             scaler.Step(firstOptimizer);
             scaler.Step(secondOptimizer);
             scaler.Update();
-            Assert.That(new[] { !first.Equals(before.Item1), !second.Equals(before.Item2) }, Is.EqualTo(step.Items("stepped").Select(item => item.GetBoolean())));
+            Assert.That(
+                new[] { !first.Equals(before.Item1), !second.Equals(before.Item2) },
+                Is.EqualTo(step.Items("stepped").Select(item => item.GetBoolean()))
+            );
             Assert.That(scaler.CurrentScale, Is.EqualTo(step.Number("scale_after")));
             Assert.That(scaler.GrowthTracker, Is.EqualTo(step.Number("growth_tracker_after")));
         }
@@ -114,29 +134,45 @@ public sealed class GradScalerTests
     }
 
     internal static void AssertState(IReadOnlyDictionary<string, double> state, JsonElement expected) =>
-        Assert.That(state, Is.EquivalentTo(expected.EnumerateObject().ToDictionary(entry => entry.Name, entry => entry.Value.Number(), StringComparer.Ordinal)));
+        Assert.That(
+            state,
+            Is.EquivalentTo(
+                expected
+                    .EnumerateObject()
+                    .ToDictionary(entry => entry.Name, entry => entry.Value.Number(), StringComparer.Ordinal)
+            )
+        );
 
     internal static Parameter Parameter(double[] values, long[] shape, ScalarType dtype = ScalarType.Float32) =>
         new(tensor(values, dtype: ScalarType.Float64).to(dtype).reshape(shape));
 
-    private static GradScaler MakeScaler(JsonElement settings) => new(
-        DeviceType.CPU,
-        settings.Number("init_scale") ?? 65536,
-        settings.Number("growth_factor") ?? 2,
-        settings.Number("backoff_factor") ?? 0.5,
-        (int)(settings.Number("growth_interval") ?? 2000),
-        settings.Get("enabled")?.GetBoolean() ?? true);
+    private static GradScaler MakeScaler(JsonElement settings) =>
+        new(
+            DeviceType.CPU,
+            settings.Number("init_scale") ?? 65536,
+            settings.Number("growth_factor") ?? 2,
+            settings.Number("backoff_factor") ?? 0.5,
+            (int)(settings.Number("growth_interval") ?? 2000),
+            settings.Get("enabled")?.GetBoolean() ?? true
+        );
 
-    private static optim.Optimizer MakeOptimizer(string name, List<Parameter> parameters, double rate) => name switch
-    {
-        "sgd" => optim.SGD(parameters, rate),
-        "sgd_momentum" => optim.SGD(parameters, rate, momentum: 0.9),
-        "adamw" => optim.AdamW(parameters, rate, weight_decay: 0.01), // PyTorch's default, TorchSharp's is 0
-        _ => throw new ArgumentException($"{File} has an optimizer {name} that this test does not know"),
-    };
+    private static optim.Optimizer MakeOptimizer(string name, List<Parameter> parameters, double rate) =>
+        name switch
+        {
+            "sgd" => optim.SGD(parameters, rate),
+            "sgd_momentum" => optim.SGD(parameters, rate, momentum: 0.9),
+            "adamw" => optim.AdamW(parameters, rate, weight_decay: 0.01), // PyTorch's default, TorchSharp's is 0
+            _ => throw new ArgumentException($"{File} has an optimizer {name} that this test does not know"),
+        };
 
     private static void Replay(
-        JsonElement run, JsonElement step, GradScaler scaler, optim.Optimizer optimizer, List<Parameter> parameters, List<long[]> shapes)
+        JsonElement run,
+        JsonElement step,
+        GradScaler scaler,
+        optim.Optimizer optimizer,
+        List<Parameter> parameters,
+        List<long[]> shapes
+    )
     {
         using var scope = NewDisposeScope();
         var scaled = scaler.Scale(tensor(1f));
@@ -152,7 +188,10 @@ public sealed class GradScalerTests
         scaler.Step(optimizer);
         if (step.Get("found_inf") is { } found)
         {
-            Assert.That(scaler.FoundInf(optimizer).Values, Is.EqualTo(found.EnumerateObject().Select(entry => (float)entry.Value.Number())));
+            Assert.That(
+                scaler.FoundInf(optimizer).Values,
+                Is.EqualTo(found.EnumerateObject().Select(entry => (float)entry.Value.Number()))
+            );
         }
 
         if (step.Number("update_new_scale") is { } newScale)
@@ -164,25 +203,42 @@ public sealed class GradScalerTests
             scaler.Update();
         }
 
-        Assert.That(parameters.Zip(before).Any(pair => !pair.First.Equals(pair.Second)), Is.EqualTo(step.Get("did_step")!.Value.GetBoolean()));
+        Assert.That(
+            parameters.Zip(before).Any(pair => !pair.First.Equals(pair.Second)),
+            Is.EqualTo(step.Get("did_step")!.Value.GetBoolean())
+        );
         Assert.That(scaler.CurrentScale, Is.EqualTo(step.Number("scale_after")));
         Assert.That(scaler.GrowthTracker, Is.EqualTo(step.Number("growth_tracker_after") ?? 0));
         AssertTensors(parameters.Select(parameter => parameter.grad!), step.Items("grads_left"), exact: true);
         AssertTensors(parameters, step.Items("params"), exact: run.Text("optimizer") != "adamw");
     }
 
-    private static void Clip(JsonElement run, JsonElement step, GradScaler scaler, optim.Optimizer optimizer, List<Parameter> parameters)
+    private static void Clip(
+        JsonElement run,
+        JsonElement step,
+        GradScaler scaler,
+        optim.Optimizer optimizer,
+        List<Parameter> parameters
+    )
     {
-        double? norm = run.Number("clip_norm"), value = run.Number("clip_value");
+        double? norm = run.Number("clip_norm"),
+            value = run.Number("clip_value");
         if (run.Get("explicit_unscale")!.Value.GetBoolean() || norm is not null || value is not null)
         {
             scaler.Unscale(optimizer);
-            AssertTensors(parameters.Select(parameter => parameter.grad!), step.Items("grads_after_unscale"), exact: true);
+            AssertTensors(
+                parameters.Select(parameter => parameter.grad!),
+                step.Items("grads_after_unscale"),
+                exact: true
+            );
         }
 
         if (norm is not null)
         {
-            Assert.That(nn.utils.clip_grad_norm_(parameters, norm.Value), Is.EqualTo(step.Number("total_norm")!.Value).Within(1).Ulps);
+            Assert.That(
+                nn.utils.clip_grad_norm_(parameters, norm.Value),
+                Is.EqualTo(step.Number("total_norm")!.Value).Within(1).Ulps
+            );
         }
 
         if (value is not null)
@@ -197,7 +253,10 @@ public sealed class GradScalerTests
         foreach (var (tensor, values) in tensors.Zip(expected))
         {
             var numbers = values.Numbers().Select(value => (float)value).ToArray();
-            Assert.That(tensor.data<float>().ToArray(), exact ? Is.EqualTo(numbers) : Is.EqualTo(numbers).Within(1e-6f));
+            Assert.That(
+                tensor.data<float>().ToArray(),
+                exact ? Is.EqualTo(numbers) : Is.EqualTo(numbers).Within(1e-6f)
+            );
         }
     }
 }

@@ -4,13 +4,16 @@ using static TorchSharp.torch;
 
 namespace NBit.GoldenTests.Precision;
 
-/// <summary>The module whose hooks were recorded: one linear layer of weights 0.5, and an event for each hook.</summary>
+/// <summary>
+/// The module whose hooks were recorded: one linear layer of weights 0.5, and an event for each hook.
+/// </summary>
 internal sealed class HookedModule : TrainingModule<Tensor>
 {
 #pragma warning disable IDE1006 // the name of a layer is that of its field
     private readonly Linear l = nn.Linear(2, 1, hasBias: false);
 #pragma warning restore IDE1006
-    private readonly int[] _skip, _overflow;
+    private readonly int[] _skip,
+        _overflow;
     private readonly bool _manual;
     private readonly string _optimizer;
     private double _loss;
@@ -62,17 +65,29 @@ internal sealed class HookedModule : TrainingModule<Tensor>
 
     public override void OnBeforeBackward(Tensor loss)
     {
-        object? ratio = Math.Abs(_loss) >= 1e30 ? Text(loss.item<float>()) : _loss == 0 ? null : Math.Round(loss.item<float>() / _loss, 6);
+        object? ratio =
+            Math.Abs(_loss) >= 1e30 ? Text(loss.item<float>())
+            : _loss == 0 ? null
+            : Math.Round(loss.item<float>() / _loss, 6);
         Events.Add(["on_before_backward", "loss/true_loss", ratio]);
     }
 
     public override void OnAfterBackward() => Events.Add(["on_after_backward", "grad", Gradient()]);
 
-    public override void OnBeforeOptimizerStep(optim.Optimizer optimizer) => Events.Add(["on_before_optimizer_step", "grad", Gradient()]);
+    public override void OnBeforeOptimizerStep(optim.Optimizer optimizer) =>
+        Events.Add(["on_before_optimizer_step", "grad", Gradient()]);
 
-    public override void ConfigureGradientClipping(optim.Optimizer optimizer, double? gradientClipVal, GradientClipAlgorithm? gradientClipAlgorithm)
+    public override void ConfigureGradientClipping(
+        optim.Optimizer optimizer,
+        double? gradientClipVal,
+        GradientClipAlgorithm? gradientClipAlgorithm
+    )
     {
-        Events.Add(["configure_gradient_clipping", gradientClipVal, gradientClipAlgorithm?.ToString().ToLowerInvariant()]);
+        Events.Add([
+            "configure_gradient_clipping",
+            gradientClipVal,
+            gradientClipAlgorithm?.ToString().ToLowerInvariant(),
+        ]);
         ClipGradients(optimizer, gradientClipVal, gradientClipAlgorithm);
         Events.Add(["grad after clip", Gradient()]);
     }
@@ -81,7 +96,15 @@ internal sealed class HookedModule : TrainingModule<Tensor>
     {
         Events.Add(["optimizer_step begins"]);
         base.OptimizerStep(epoch, batchIndex, optimizer, closure);
-        Events.Add(["optimizer_step ended", "weight", l.weight.to(ScalarType.Float32).data<float>().Select(value => (object)Math.Round((double)value, 6)).ToArray()]);
+        Events.Add([
+            "optimizer_step ended",
+            "weight",
+            l
+                .weight.to(ScalarType.Float32)
+                .data<float>()
+                .Select(value => (object)Math.Round((double)value, 6))
+                .ToArray(),
+        ]);
     }
 
     public override void LrSchedulerStep(optim.lr_scheduler.LRScheduler scheduler, double? metric)
@@ -100,7 +123,13 @@ internal sealed class HookedModule : TrainingModule<Tensor>
             _ => throw new ArgumentException($"unknown optimizer {_optimizer}"),
         };
         return _optimizer == "sgd" && !_manual
-            ? [new OptimizerConfiguration(optimizer, new SchedulerConfiguration(optim.lr_scheduler.StepLR(optimizer, 100), SchedulerInterval.Step))]
+            ?
+            [
+                new OptimizerConfiguration(
+                    optimizer,
+                    new SchedulerConfiguration(optim.lr_scheduler.StepLR(optimizer, 100), SchedulerInterval.Step)
+                ),
+            ]
             : [optimizer];
     }
 
@@ -109,8 +138,15 @@ internal sealed class HookedModule : TrainingModule<Tensor>
     {
         using var gradient = l.weight.grad;
         var values = gradient?.to(ScalarType.Float32).data<float>().ToArray();
-        return values is null ? null : Array.TrueForAll(values, value => Math.Abs(value) < 1e30) ? [.. values.Select(value => (object)(double)value)] : [.. values.Select(Text)];
+        return values is null ? null
+            : Array.TrueForAll(values, value => Math.Abs(value) < 1e30)
+                ? [.. values.Select(value => (object)(double)value)]
+            : [.. values.Select(Text)];
     }
 
-    private static string Text(float value) => float.IsNaN(value) ? "nan" : float.IsPositiveInfinity(value) ? "inf" : float.IsNegativeInfinity(value) ? "-inf" : $"{value}";
+    private static string Text(float value) =>
+        float.IsNaN(value) ? "nan"
+        : float.IsPositiveInfinity(value) ? "inf"
+        : float.IsNegativeInfinity(value) ? "-inf"
+        : $"{value}";
 }

@@ -42,7 +42,10 @@ internal static class ModeRecord
 
         if (fabric) // the Trainer does not convert outputs
         {
-            Assert.That(mode.ConvertOutput(ones(1, ScalarType.Float16)).dtype.Name(), Is.EqualTo(recorded.Text("convert_output_of_float16")));
+            Assert.That(
+                mode.ConvertOutput(ones(1, ScalarType.Float16)).dtype.Name(),
+                Is.EqualTo(recorded.Text("convert_output_of_float16"))
+            );
         }
 
         CheckContext(recorded, "forward_context", fabric ? mode.ForwardContext : mode.StepContext);

@@ -9,7 +9,9 @@ using TorchSharp;
 
 namespace NBit.GoldenTests.Precision;
 
-/// <summary>precision/precision_inputs.json: what each value of precision, and each plugin, means to the Trainer and to Fabric.</summary>
+/// <summary>
+/// precision/precision_inputs.json: what each value of precision, and each plugin, means to the Trainer and to Fabric.
+/// </summary>
 public sealed class PrecisionInputTests
 {
     private const string File = "precision/precision_inputs.json";
@@ -19,11 +21,16 @@ public sealed class PrecisionInputTests
         from entry in Recorded.Items("strings")
         from owner in (string[])["trainer", "fabric"]
         let value = entry.GetProperty("value").ToString()
-        select new TestCaseData(entry, owner)
-            .SetName($"precision input {entry.Text("type")} {value} | {entry.Text("accelerator")}, cuda {entry.Get("cuda_present")} | {owner}");
+        select new TestCaseData(entry, owner).SetName(
+            $"precision input {entry.Text("type")} {value} | {entry.Text("accelerator")}, cuda {entry.Get("cuda_present")} | {owner}"
+        );
 
-    private static IEnumerable<TestCaseData> Constructors() => Recorded.Items("plugin_constructors")
-        .Select(entry => new TestCaseData(entry).SetName($"plugin constructor {entry.Text("library")} {entry.Text("call")}"));
+    private static IEnumerable<TestCaseData> Constructors() =>
+        Recorded
+            .Items("plugin_constructors")
+            .Select(entry =>
+                new TestCaseData(entry).SetName($"plugin constructor {entry.Text("library")} {entry.Text("call")}")
+            );
 
     private static IEnumerable<TestCaseData> Combinations() =>
         from entry in Recorded.Items("combinations")
@@ -40,8 +47,12 @@ public sealed class PrecisionInputTests
             // Python refuses these values when it runs, C# when it compiles.
             Assert.That(recorded.Text("outcome"), Is.EqualTo("error"));
             Assert.That(
-                typeof(PrecisionInput).GetMethods().Where(method => method.Name == "op_Implicit").Select(method => method.GetParameters()[0].ParameterType),
-                Is.EquivalentTo(new[] { typeof(string), typeof(int) }));
+                typeof(PrecisionInput)
+                    .GetMethods()
+                    .Where(method => method.Name == "op_Implicit")
+                    .Select(method => method.GetParameters()[0].ParameterType),
+                Is.EquivalentTo(new[] { typeof(string), typeof(int) })
+            );
             return;
         }
 
@@ -63,12 +74,20 @@ public sealed class PrecisionInputTests
         catch (ArgumentException error)
         {
             var hinted = GoldenRules.ForJson(File, $"strings/{value}/{owner}/message")?.Kind == "differs";
-            Assert.That(error.Message.Contains("plugin: new BitsandbytesPrecision(", StringComparison.Ordinal), Is.EqualTo(hinted));
+            Assert.That(
+                error.Message.Contains("plugin: new BitsandbytesPrecision(", StringComparison.Ordinal),
+                Is.EqualTo(hinted)
+            );
             Outcome.CheckError(recorded, error);
             return;
         }
 
-        AssertMessages(log.Warnings, recorded.Items("warnings").Select(text => text.GetString()!.Replace("UserWarning: ", "", StringComparison.Ordinal)));
+        AssertMessages(
+            log.Warnings,
+            recorded
+                .Items("warnings")
+                .Select(text => text.GetString()!.Replace("UserWarning: ", "", StringComparison.Ordinal))
+        );
         AssertMessages(log.Information, recorded.Items("log_info").Select(text => text.GetString()!));
         ModeRecord.Check(recorded, mode, owner == "fabric");
     }
@@ -89,8 +108,11 @@ public sealed class PrecisionInputTests
             case "MixedPrecision" when call.Contains("(16,", StringComparison.Ordinal):
                 Assert.That(entry.Text("outcome"), Is.EqualTo("error")); // C# does not compile it
                 Assert.That(
-                    typeof(MixedPrecision).GetConstructors().Select(constructor => constructor.GetParameters()[0].ParameterType),
-                    Is.EqualTo(new[] { typeof(string) }));
+                    typeof(MixedPrecision)
+                        .GetConstructors()
+                        .Select(constructor => constructor.GetParameters()[0].ParameterType),
+                    Is.EqualTo(new[] { typeof(string) })
+                );
                 return;
         }
 
@@ -114,7 +136,10 @@ public sealed class PrecisionInputTests
 
         switch (name)
         {
-            case "plugins=[Precision(), DoublePrecision()]" or "plugins=['16-mixed']" or "plugins='16-mixed' (a str is iterated)" or "plugins=object()":
+            case "plugins=[Precision(), DoublePrecision()]"
+            or "plugins=['16-mixed']"
+            or "plugins='16-mixed' (a str is iterated)"
+            or "plugins=object()":
                 // One plugin, of one type: Python refuses others when it runs, C# when it compiles.
                 Assert.That(recorded.Text("outcome"), Is.EqualTo("error"));
                 Assert.That(PluginTypes(), Is.All.EqualTo(typeof(PrecisionMode)));
@@ -130,9 +155,11 @@ public sealed class PrecisionInputTests
 
     private static PrecisionMode Combine(string name, string owner)
     {
-        PrecisionMode? plugin = name.Contains("plugins=DoublePrecision()", StringComparison.Ordinal) ? new DoublePrecision()
+        PrecisionMode? plugin =
+            name.Contains("plugins=DoublePrecision()", StringComparison.Ordinal) ? new DoublePrecision()
             : name.Contains("plugins=Precision()", StringComparison.Ordinal) ? new SinglePrecision()
-            : name.Contains("plugins=MixedPrecision('16-mixed','cpu')", StringComparison.Ordinal) ? new MixedPrecision("16-mixed", DeviceType.CPU)
+            : name.Contains("plugins=MixedPrecision('16-mixed','cpu')", StringComparison.Ordinal)
+                ? new MixedPrecision("16-mixed", DeviceType.CPU)
             : name == "plugins=[]" ? null
             : throw new ArgumentException($"{File} has a combination '{name}' that this test does not know");
         var quoted = name.Split('\'');
@@ -142,30 +169,43 @@ public sealed class PrecisionInputTests
 
     private static string Owner(string recorded) => CultureInfo.InvariantCulture.TextInfo.ToTitleCase(recorded);
 
-    private static IEnumerable<Type> PluginTypes() => typeof(Fabric).GetConstructors()
-        .SelectMany(constructor => constructor.GetParameters()).Where(parameter => parameter.Name == "plugin").Select(parameter => parameter.ParameterType);
+    private static IEnumerable<Type> PluginTypes() =>
+        typeof(Fabric)
+            .GetConstructors()
+            .SelectMany(constructor => constructor.GetParameters())
+            .Where(parameter => parameter.Name == "plugin")
+            .Select(parameter => parameter.ParameterType);
 
     // "MixedPrecision('16-mixed','cpu', scaler=GradScaler('cpu'))"
     private static string?[] Arguments(string call)
     {
         var inside = call[(call.IndexOf('(', StringComparison.Ordinal) + 1)..call.LastIndexOf(')')];
-        return [.. inside.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-            .Select(argument => argument == "None" ? null : argument.Trim('\''))];
+        return
+        [
+            .. inside
+                .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                .Select(argument => argument == "None" ? null : argument.Trim('\'')),
+        ];
     }
 
-    private static PrecisionMode Make(string name, string?[] arguments) => name switch
-    {
-        "Precision" => new SinglePrecision(),
-        "DoublePrecision" => new DoublePrecision(),
-        "HalfPrecision" => arguments.Length == 0 ? new HalfPrecision() : new HalfPrecision(arguments[0]!),
-        "MixedPrecision" => new MixedPrecision(
-            arguments[0]!,
-            arguments[1] == "cuda" ? DeviceType.CUDA : DeviceType.CPU,
-            arguments.Length > 2 ? new GradScaler(DeviceType.CPU) : null),
-        _ => throw new ArgumentException($"{File} has a plugin {name} that this test does not know"),
-    };
+    private static PrecisionMode Make(string name, string?[] arguments) =>
+        name switch
+        {
+            "Precision" => new SinglePrecision(),
+            "DoublePrecision" => new DoublePrecision(),
+            "HalfPrecision" => arguments.Length == 0 ? new HalfPrecision() : new HalfPrecision(arguments[0]!),
+            "MixedPrecision" => new MixedPrecision(
+                arguments[0]!,
+                arguments[1] == "cuda" ? DeviceType.CUDA : DeviceType.CPU,
+                arguments.Length > 2 ? new GradScaler(DeviceType.CPU) : null
+            ),
+            _ => throw new ArgumentException($"{File} has a plugin {name} that this test does not know"),
+        };
 
     // The rows with CUDA were recorded with a pretended device; NBit says that there is none here.
     private static void AssertMessages(IEnumerable<string> actual, IEnumerable<string> expected) =>
-        Assert.That(actual.Where(text => !text.Contains("CUDA is not available", StringComparison.Ordinal)), Is.EqualTo(expected));
+        Assert.That(
+            actual.Where(text => !text.Contains("CUDA is not available", StringComparison.Ordinal)),
+            Is.EqualTo(expected)
+        );
 }

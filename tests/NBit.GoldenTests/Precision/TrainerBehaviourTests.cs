@@ -10,7 +10,10 @@ using static TorchSharp.torch;
 
 namespace NBit.GoldenTests.Precision;
 
-/// <summary>precision/plugin_behaviours.json: the Trainer's hooks in order and with values, its contexts, checkpoints and resume.</summary>
+/// <summary>
+/// precision/plugin_behaviours.json: the Trainer's hooks in order and with values, its contexts, checkpoints and
+/// resume.
+/// </summary>
 public sealed class TrainerBehaviourTests
 {
     private static readonly JsonElement Recorded = GoldenFolder.Json("precision/plugin_behaviours.json");
@@ -26,8 +29,10 @@ public sealed class TrainerBehaviourTests
 
     private static IEnumerable<TestCaseData> Steps() => Cases("trainer_init_and_steps");
 
-    private static IEnumerable<TestCaseData> Cases(string group) => Recorded.Properties(group)
-        .Select(entry => new TestCaseData(entry.Name, entry.Value).SetName($"{group} {entry.Name}"));
+    private static IEnumerable<TestCaseData> Cases(string group) =>
+        Recorded
+            .Properties(group)
+            .Select(entry => new TestCaseData(entry.Name, entry.Value).SetName($"{group} {entry.Name}"));
 
     [SetUp]
     public void MakeFolder() => _folder = Directory.CreateTempSubdirectory("nbit-golden-").FullName;
@@ -42,14 +47,25 @@ public sealed class TrainerBehaviourTests
         bool Has(string words) => name.Contains(words, StringComparison.Ordinal);
         using var scope = NewDisposeScope();
         using var module = new HookedModule(
-            Has("returns None at batch 1") ? [1] : null, Has("overflow at batch 1") ? [1] : null, Has("manual optimization"));
+            Has("returns None at batch 1") ? [1] : null,
+            Has("overflow at batch 1") ? [1] : null,
+            Has("manual optimization")
+        );
         using var trainer = MakeTrainer(
             name.Split(' ', ',')[0],
             scale: 8,
-            clip: Has("clip norm 1.0") || Has("gradient_clip_val") ? 1.0 : Has("clip value 0.25") ? 0.25 : null,
+            clip: Has("clip norm 1.0") || Has("gradient_clip_val") ? 1.0
+                : Has("clip value 0.25") ? 0.25
+                : null,
             algorithm: Has("clip value") ? GradientClipAlgorithm.Value : null,
-            accumulate: Has("accumulate_grad_batches=2") ? 2 : 1);
-        var batches = expected.Items("events").Where(entry => entry[0].GetString() == "training_step").Select(entry => entry[1].GetInt32() + 1).DefaultIfEmpty(1).Max();
+            accumulate: Has("accumulate_grad_batches=2") ? 2 : 1
+        );
+        var batches = expected
+            .Items("events")
+            .Where(entry => entry[0].GetString() == "training_step")
+            .Select(entry => entry[1].GetInt32() + 1)
+            .DefaultIfEmpty(1)
+            .Max();
         try
         {
             trainer.Fit(module, Batches(batches));
@@ -75,8 +91,14 @@ public sealed class TrainerBehaviourTests
     public void Optimizers_are_allowed_as_recorded(string name, JsonElement expected)
     {
         using var scope = NewDisposeScope();
-        using var module = new HookedModule(optimizer: name.Contains("LBFGS", StringComparison.Ordinal) ? "lbfgs" : "fused");
-        using var trainer = MakeTrainer(name.Split(' ')[0], scale: 8, clip: name.EndsWith("clip 1.0", StringComparison.Ordinal) ? 1.0 : null);
+        using var module = new HookedModule(
+            optimizer: name.Contains("LBFGS", StringComparison.Ordinal) ? "lbfgs" : "fused"
+        );
+        using var trainer = MakeTrainer(
+            name.Split(' ')[0],
+            scale: 8,
+            clip: name.EndsWith("clip 1.0", StringComparison.Ordinal) ? 1.0 : null
+        );
         try
         {
             trainer.Fit(module, Batches(1));
@@ -95,14 +117,22 @@ public sealed class TrainerBehaviourTests
     {
         using var reader = SafetensorsReader.Open(WriteCheckpoint(mode));
         var state = JsonDocument.Parse(reader.Header.Metadata["nbit.training"]).RootElement;
-        var keys = state.EnumerateObject().Select(entry => entry.Name)
-            .Concat(reader.Header.Entries.Select(entry => entry.Name.Split('/')[0])).Distinct(StringComparer.Ordinal)
+        var keys = state
+            .EnumerateObject()
+            .Select(entry => entry.Name)
+            .Concat(reader.Header.Entries.Select(entry => entry.Name.Split('/')[0]))
+            .Distinct(StringComparer.Ordinal)
             .Except(["version", "precision", "random"], StringComparer.Ordinal); // NBit's own
         Assert.That(keys, Is.EquivalentTo(expected.Items("keys").Select(key => key.GetString())));
         if (expected.Get("precision_entry")!.Value.Get("MixedPrecision") is { } scaler)
         {
             GradScalerTests.AssertState(
-                state.GetProperty("MixedPrecision").EnumerateObject().ToDictionary(entry => entry.Name, entry => entry.Value.Number(), StringComparer.Ordinal), scaler);
+                state
+                    .GetProperty("MixedPrecision")
+                    .EnumerateObject()
+                    .ToDictionary(entry => entry.Name, entry => entry.Value.Number(), StringComparer.Ordinal),
+                scaler
+            );
         }
 
         using var weight = reader.Read("state_dict/l.weight");
@@ -157,8 +187,16 @@ public sealed class TrainerBehaviourTests
         }
 
         Assert.That(
-            module.state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.dtype.Name(), StringComparer.Ordinal),
-            Is.EquivalentTo(expected.Get("after")!.Value.EnumerateObject().ToDictionary(entry => entry.Name, entry => entry.Value.GetString()!, StringComparer.Ordinal)));
+            module
+                .state_dict()
+                .ToDictionary(entry => entry.Key, entry => entry.Value.dtype.Name(), StringComparer.Ordinal),
+            Is.EquivalentTo(
+                expected
+                    .Get("after")!
+                    .Value.EnumerateObject()
+                    .ToDictionary(entry => entry.Name, entry => entry.Value.GetString()!, StringComparer.Ordinal)
+            )
+        );
     }
 
     private static void AssertEvent(object?[] seen, JsonElement expected)
@@ -172,13 +210,21 @@ public sealed class TrainerBehaviourTests
                     Assert.That(seen[i], Is.Null, expected.ToString());
                     break;
                 case JsonValueKind.Array when value[0].ValueKind == JsonValueKind.String:
-                    Assert.That(seen[i], Is.EqualTo(value.EnumerateArray().Select(item => item.GetString())), expected.ToString());
+                    Assert.That(
+                        seen[i],
+                        Is.EqualTo(value.EnumerateArray().Select(item => item.GetString())),
+                        expected.ToString()
+                    );
                     break;
                 case JsonValueKind.Array: // clipping by norm is rounded once more or less in another libtorch: an ulp
                     Assert.That(seen[i], Is.EqualTo(value.Numbers()).Within(1e-6), expected.ToString());
                     break;
                 case JsonValueKind.Number:
-                    Assert.That(Convert.ToDouble(seen[i], System.Globalization.CultureInfo.InvariantCulture), Is.EqualTo(value.Number()), expected.ToString());
+                    Assert.That(
+                        Convert.ToDouble(seen[i], System.Globalization.CultureInfo.InvariantCulture),
+                        Is.EqualTo(value.Number()),
+                        expected.ToString()
+                    );
                     break;
                 default:
                     Assert.That(seen[i], Is.EqualTo(value.GetString()), expected.ToString());
@@ -200,19 +246,35 @@ public sealed class TrainerBehaviourTests
         }
     }
 
-    private static List<Tensor> Batches(int count) => [.. Enumerable.Range(1, count).Select(value => full([1, 2], (float)value))];
+    private static List<Tensor> Batches(int count) =>
+        [.. Enumerable.Range(1, count).Select(value => full([1, 2], (float)value))];
 
     private static Trainer MakeTrainer(
-        string mode, double scale, double? clip = null, GradientClipAlgorithm? algorithm = null, int accumulate = 1, int maxEpochs = 1, int growthInterval = 2) => new(
-        precision: mode == "16-mixed" ? default : (PrecisionInput)mode,
-        plugin: mode == "16-mixed" ? new MixedPrecision(mode, DeviceType.CPU, new GradScaler(DeviceType.CPU, scale, growthInterval: growthInterval)) : null,
-        accelerator: "cpu",
-        maxEpochs: maxEpochs,
-        gradientClipVal: clip,
-        gradientClipAlgorithm: algorithm,
-        accumulateGradBatches: accumulate,
-        enableProgressBar: false,
-        handleInterrupt: false);
+        string mode,
+        double scale,
+        double? clip = null,
+        GradientClipAlgorithm? algorithm = null,
+        int accumulate = 1,
+        int maxEpochs = 1,
+        int growthInterval = 2
+    ) =>
+        new(
+            precision: mode == "16-mixed" ? default : (PrecisionInput)mode,
+            plugin: mode == "16-mixed"
+                ? new MixedPrecision(
+                    mode,
+                    DeviceType.CPU,
+                    new GradScaler(DeviceType.CPU, scale, growthInterval: growthInterval)
+                )
+                : null,
+            accelerator: "cpu",
+            maxEpochs: maxEpochs,
+            gradientClipVal: clip,
+            gradientClipAlgorithm: algorithm,
+            accumulateGradBatches: accumulate,
+            enableProgressBar: false,
+            handleInterrupt: false
+        );
 
     private string WriteCheckpoint(string mode)
     {
@@ -253,10 +315,13 @@ public sealed class TrainerBehaviourTests
 
         public override IReadOnlyList<OptimizerConfiguration> ConfigureOptimizers() => _inner.ConfigureOptimizers();
 
-        public override IEnumerable<(string name, Parameter parameter)> named_parameters(bool recurse = true) => _inner.named_parameters(recurse);
+        public override IEnumerable<(string name, Parameter parameter)> named_parameters(bool recurse = true) =>
+            _inner.named_parameters(recurse);
 
-        public override Dictionary<string, Tensor> state_dict(Dictionary<string, Tensor>? destination = null, string? prefix = null) =>
-            _inner.state_dict(destination, prefix);
+        public override Dictionary<string, Tensor> state_dict(
+            Dictionary<string, Tensor>? destination = null,
+            string? prefix = null
+        ) => _inner.state_dict(destination, prefix);
 
         public override void OnFitEnd() => Trainer.SaveCheckpoint(path);
     }
@@ -302,10 +367,11 @@ public sealed class TrainerBehaviourTests
 
         public override IReadOnlyList<OptimizerConfiguration> ConfigureOptimizers() => [];
 
-        private static Dictionary<string, string?> State() => new(StringComparer.Ordinal)
-        {
-            ["default_dtype"] = get_default_dtype().Name(),
-            ["autocast"] = $"{Autocast.Current(DeviceType.CPU) is not null}",
-        };
+        private static Dictionary<string, string?> State() =>
+            new(StringComparer.Ordinal)
+            {
+                ["default_dtype"] = get_default_dtype().Name(),
+                ["autocast"] = $"{Autocast.Current(DeviceType.CPU) is not null}",
+            };
     }
 }

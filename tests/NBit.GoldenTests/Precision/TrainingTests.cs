@@ -10,7 +10,8 @@ using static TorchSharp.torch;
 namespace NBit.GoldenTests.Precision;
 
 /// <summary>
-/// precision/training.json: runs of two small models in six modes, through the Trainer, through Fabric and (16-mixed) by hand. Losses,
+/// precision/training.json: runs of two small models in six modes, through the Trainer, through Fabric and (16-mixed)
+/// by hand. Losses,
 /// dtypes, scales and final weights are compared, within the tolerances of the folder's README.
 /// </summary>
 public sealed class TrainingTests
@@ -18,8 +19,13 @@ public sealed class TrainingTests
     private const string File = "precision/training.json";
     private static readonly JsonElement Recorded = GoldenFolder.Json(File);
 
-    /// <summary>From the README: loss of the first step, of all steps; weights after SGD; after AdamW (negative: relative, of norms).</summary>
-    private static readonly Dictionary<string, (double First, double All, double Sgd, double AdamW)> Tolerances = new(StringComparer.Ordinal)
+    /// <summary>
+    /// From the README: loss of the first step, of all steps; weights after SGD; after AdamW (negative: relative, of
+    /// norms).
+    /// </summary>
+    private static readonly Dictionary<string, (double First, double All, double Sgd, double AdamW)> Tolerances = new(
+        StringComparer.Ordinal
+    )
     {
         ["32-true"] = (2e-6, 5e-6, 2e-6, 2e-5),
         ["64-true trainer"] = (1e-13, 1e-12, 1e-12, 1e-9),
@@ -38,7 +44,9 @@ public sealed class TrainingTests
         from mode in run.Value.Properties("modes")
         from how in mode.Value.EnumerateObject()
         where System.IO.File.Exists(GoldenFolder.PathOf(DataFile(run.Value)))
-        select new TestCaseData(run.Name, run.Value, mode.Name, how.Name, how.Value).SetName($"training {run.Name} {mode.Name} {how.Name}");
+        select new TestCaseData(run.Name, run.Value, mode.Name, how.Name, how.Value).SetName(
+            $"training {run.Name} {mode.Name} {how.Name}"
+        );
 
     [TestCaseSource(nameof(Runs))]
     public void A_run_is_reproduced(string name, JsonElement run, string mode, string how, JsonElement expected)
@@ -83,7 +91,10 @@ public sealed class TrainingTests
             GradScalerTests.AssertState(scaler, expected.Get("scaler_state_after")!.Value);
         }
 
-        Assert.That(model.parameters().Select(parameter => parameter.dtype.Name()), Is.All.EqualTo(expected.Text("weights_dtype")));
+        Assert.That(
+            model.parameters().Select(parameter => parameter.dtype.Name()),
+            Is.All.EqualTo(expected.Text("weights_dtype"))
+        );
         CompareNorms(run, mode, how, model, expected);
         if (how == "trainer")
         {
@@ -119,11 +130,22 @@ public sealed class TrainingTests
         return run.Text("optimizer") == "sgd"
             ? optim.SGD(model.parameters(), Argument("lr"), Argument("momentum"))
             : optim.AdamW(
-                model.parameters(), Argument("lr"), arguments.Get("betas")!.Value[0].GetDouble(), arguments.Get("betas")!.Value[1].GetDouble(), Argument("eps"), Argument("weight_decay"));
+                model.parameters(),
+                Argument("lr"),
+                arguments.Get("betas")!.Value[0].GetDouble(),
+                arguments.Get("betas")!.Value[1].GetDouble(),
+                Argument("eps"),
+                Argument("weight_decay")
+            );
     }
 
     private static (List<Step> Steps, IReadOnlyDictionary<string, double> Scaler) RunTrainer(
-        JsonElement run, string mode, nn.Module<Tensor, Tensor> model, Tensor inputs, Tensor targets)
+        JsonElement run,
+        string mode,
+        nn.Module<Tensor, Tensor> model,
+        Tensor inputs,
+        Tensor targets
+    )
     {
         using var plugin = MakeScaling(mode);
         using var trainer = new Trainer(
@@ -133,16 +155,27 @@ public sealed class TrainingTests
             maxEpochs: 1,
             maxSteps: (long)Recorded.Number("steps")!,
             gradientClipVal: run.Number("clip_value"),
-            gradientClipAlgorithm: run.Text("clip") switch { "norm" => GradientClipAlgorithm.Norm, "value" => GradientClipAlgorithm.Value, _ => null },
+            gradientClipAlgorithm: run.Text("clip") switch
+            {
+                "norm" => GradientClipAlgorithm.Norm,
+                "value" => GradientClipAlgorithm.Value,
+                _ => null,
+            },
             enableProgressBar: false,
-            handleInterrupt: false);
+            handleInterrupt: false
+        );
         using var module = new RecordedModule(run, model);
         trainer.Fit(module, Enumerable.Range(0, (int)inputs.shape[0]).Select(i => (inputs[i], targets[i])).ToList());
         return (module.Steps, trainer.Precision.StateDict());
     }
 
     private static (List<Step> Steps, IReadOnlyDictionary<string, double> Scaler) RunFabric(
-        JsonElement run, string mode, nn.Module<Tensor, Tensor> model, Tensor inputs, Tensor targets)
+        JsonElement run,
+        string mode,
+        nn.Module<Tensor, Tensor> model,
+        Tensor inputs,
+        Tensor targets
+    )
     {
         using var plugin = MakeScaling(mode);
         using var fabric = new Fabric(plugin is null ? mode : default(PrecisionInput), plugin, accelerator: "cpu");
@@ -175,7 +208,11 @@ public sealed class TrainingTests
 
     // float16 autocast and a GradScaler without either: scale, backward, unscale, clip, step, update
     private static (List<Step> Steps, IReadOnlyDictionary<string, double> Scaler) RunByHand(
-        JsonElement run, nn.Module<Tensor, Tensor> model, Tensor inputs, Tensor targets)
+        JsonElement run,
+        nn.Module<Tensor, Tensor> model,
+        Tensor inputs,
+        Tensor targets
+    )
     {
         using var optimizer = MakeOptimizer(run, model);
         using var scaler = MakeScaler();
@@ -183,7 +220,8 @@ public sealed class TrainingTests
         for (var i = 0; i < (int)inputs.shape[0]; i++)
         {
             using var scope = NewDisposeScope();
-            Tensor logits, loss;
+            Tensor logits,
+                loss;
             using (new Autocast(DeviceType.CPU, ScalarType.Float16, cacheEnabled: false))
             {
                 logits = model.forward(inputs[i]);
@@ -214,11 +252,16 @@ public sealed class TrainingTests
     private static GradScaler MakeScaler()
     {
         var settings = Recorded.Get("scaler_settings_16_mixed")!.Value;
-        return new GradScaler(DeviceType.CPU, settings.Number("init_scale")!.Value, growthInterval: (int)settings.Number("growth_interval")!);
+        return new GradScaler(
+            DeviceType.CPU,
+            settings.Number("init_scale")!.Value,
+            growthInterval: (int)settings.Number("growth_interval")!
+        );
     }
 
     // As a string, 16-mixed on the CPU would be bf16-mixed.
-    private static MixedPrecision? MakeScaling(string mode) => mode == "16-mixed" ? new MixedPrecision(mode, DeviceType.CPU, MakeScaler()) : null;
+    private static MixedPrecision? MakeScaling(string mode) =>
+        mode == "16-mixed" ? new MixedPrecision(mode, DeviceType.CPU, MakeScaler()) : null;
 
     private static void CompareNorms(JsonElement run, string mode, string how, nn.Module model, JsonElement expected)
     {
@@ -231,14 +274,19 @@ public sealed class TrainingTests
         foreach (var (name, parameter) in model.named_parameters().Where(pair => !IsKeyBias(pair.name)))
         {
             var norm = expected.Get("final_weight_norms")!.Value.Number(name)!.Value;
-            Assert.That(parameter.to(ScalarType.Float64).norm().item<double>(), Is.EqualTo(norm).Within(-tolerance * norm), $"norm of {name}");
+            Assert.That(
+                parameter.to(ScalarType.Float64).norm().item<double>(),
+                Is.EqualTo(norm).Within(-tolerance * norm),
+                $"norm of {name}"
+            );
         }
     }
 
     private static void CompareWeights(string runName, JsonElement run, string mode, nn.Module model)
     {
         var file = $"precision/training_{runName}_final.safetensors";
-        var tolerance = run.Text("optimizer") == "sgd" ? Tolerance(mode, "trainer").Sgd : Tolerance(mode, "trainer").AdamW;
+        var tolerance =
+            run.Text("optimizer") == "sgd" ? Tolerance(mode, "trainer").Sgd : Tolerance(mode, "trainer").AdamW;
         if (tolerance < 0 || !System.IO.File.Exists(GoldenFolder.PathOf(file)))
         {
             return;
@@ -249,7 +297,12 @@ public sealed class TrainingTests
         {
             if (reader.Header.TryGetEntry($"{mode}.{name}", out _)) // 64-true is recorded for two runs
             {
-                var difference = (parameter.to(ScalarType.Float64) - reader.Read($"{mode}.{name}").to(ScalarType.Float64)).abs().max().item<double>();
+                var difference = (
+                    parameter.to(ScalarType.Float64) - reader.Read($"{mode}.{name}").to(ScalarType.Float64)
+                )
+                    .abs()
+                    .max()
+                    .item<double>();
                 Assert.That(difference, Is.LessThanOrEqualTo(tolerance), $"weight {name}");
             }
         }
@@ -258,10 +311,22 @@ public sealed class TrainingTests
     // Its gradient is zero in exact arithmetic; AdamW makes steps of the rounding noise.
     private static bool IsKeyBias(string name) => name.EndsWith(".k.bias", StringComparison.Ordinal);
 
-    private sealed record Step(double Loss, ScalarType LossType, ScalarType LogitsType, ScalarType InputType, double? Scale)
+    private sealed record Step(
+        double Loss,
+        ScalarType LossType,
+        ScalarType LogitsType,
+        ScalarType InputType,
+        double? Scale
+    )
     {
         public static Step Of(Tensor loss, Tensor logits, Tensor input, GradScaler? scaler) =>
-            new(loss.detach().to(ScalarType.Float64).item<double>(), loss.dtype, logits.dtype, input.dtype, scaler?.CurrentScale);
+            new(
+                loss.detach().to(ScalarType.Float64).item<double>(),
+                loss.dtype,
+                logits.dtype,
+                input.dtype,
+                scaler?.CurrentScale
+            );
     }
 
     private sealed class RecordedModule : TrainingModule<(Tensor X, Tensor Y)>

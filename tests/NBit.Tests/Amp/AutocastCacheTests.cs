@@ -28,7 +28,9 @@ public sealed class AutocastCacheTests
 
     [Test]
     public void A_weight_that_was_used_without_grad_gets_its_gradient_in_the_same_region(
-        [Values] Product product, [Values] Guard guard)
+        [Values] Product product,
+        [Values] Guard guard
+    )
     {
         using var scope = NewDisposeScope();
         var weight = Weight(product);
@@ -43,7 +45,9 @@ public sealed class AutocastCacheTests
 
     [Test]
     public void A_weight_gets_its_gradient_where_grad_is_turned_on_in_a_region_that_began_without(
-        [Values] Product product, [Values(Guard.NoGrad, Guard.SetGradEnabled)] Guard guard)
+        [Values] Product product,
+        [Values(Guard.NoGrad, Guard.SetGradEnabled)] Guard guard
+    )
     {
         using var scope = NewDisposeScope();
         var weight = Weight(product);
@@ -60,7 +64,9 @@ public sealed class AutocastCacheTests
 
     [Test]
     public void A_weight_gets_its_gradient_where_the_guard_around_the_region_ends_first(
-        [Values] Product product, [Values] Guard guard)
+        [Values] Product product,
+        [Values] Guard guard
+    )
     {
         using var scope = NewDisposeScope();
         var weight = Weight(product);
@@ -99,7 +105,9 @@ public sealed class AutocastCacheTests
 
     [Test]
     public void A_weight_gets_its_gradient_in_a_region_inside_one_that_used_it_without_grad(
-        [Values] Product product, [Values] Guard guard)
+        [Values] Product product,
+        [Values] Guard guard
+    )
     {
         using var scope = NewDisposeScope();
         var weight = Weight(product);
@@ -116,7 +124,9 @@ public sealed class AutocastCacheTests
 
     [Test]
     public void A_cast_made_with_grad_is_shared_before_and_after_a_section_without(
-        [Values] Product product, [Values] Guard guard)
+        [Values] Product product,
+        [Values] Guard guard
+    )
     {
         using var scope = NewDisposeScope();
         var weight = Weight(product);
@@ -189,19 +199,25 @@ public sealed class AutocastCacheTests
     private static Autocast Region(bool cacheEnabled = true) =>
         new(DeviceType.CPU, ScalarType.BFloat16, cacheEnabled: cacheEnabled);
 
-    private static IDisposable Enter(Guard guard) => guard switch
-    {
-        Guard.NoGrad => no_grad(),
-        Guard.SetGradEnabled => set_grad_enabled(false),
-        _ => inference_mode(),
-    };
+    private static IDisposable Enter(Guard guard) =>
+        guard switch
+        {
+            Guard.NoGrad => no_grad(),
+            Guard.SetGradEnabled => set_grad_enabled(false),
+            _ => inference_mode(),
+        };
 
-    private static Parameter Weight(Product product) => new(ones(product switch
-    {
-        Product.Linear => [6, 8],
-        Product.Conv2d => [6, 2, 2, 2],
-        _ => [8, 6],
-    }));
+    private static Parameter Weight(Product product) =>
+        new(
+            ones(
+                product switch
+                {
+                    Product.Linear => [6, 8],
+                    Product.Conv2d => [6, 2, 2, 2],
+                    _ => [8, 6],
+                }
+            )
+        );
 
     private static void Fill(Tensor weight, float value)
     {
@@ -210,12 +226,13 @@ public sealed class AutocastCacheTests
     }
 
     // Each element of the output is the sum of 8 weights.
-    private static Tensor Use(Product product, Tensor weight) => product switch
-    {
-        Product.Linear => nn.functional.linear(ones(4, 8), weight),
-        Product.Conv2d => nn.functional.conv2d(ones(1, 2, 3, 3), weight),
-        _ => matmul(ones(4, 8), weight),
-    };
+    private static Tensor Use(Product product, Tensor weight) =>
+        product switch
+        {
+            Product.Linear => nn.functional.linear(ones(4, 8), weight),
+            Product.Conv2d => nn.functional.conv2d(ones(1, 2, 3, 3), weight),
+            _ => matmul(ones(4, 8), weight),
+        };
 
     private static void AssertUses(Product product, Tensor weight, float value)
     {

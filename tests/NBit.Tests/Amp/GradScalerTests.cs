@@ -10,7 +10,13 @@ namespace NBit.Tests.Amp;
 public sealed class GradScalerTests
 {
     private static readonly string[] Entries =
-        ["scale", "growth_factor", "backoff_factor", "growth_interval", "_growth_tracker"];
+    [
+        "scale",
+        "growth_factor",
+        "backoff_factor",
+        "growth_interval",
+        "_growth_tracker",
+    ];
 
     [TestCase("growth_factor", 1.0)]
     [TestCase("growth_factor", double.NaN)]
@@ -28,7 +34,8 @@ public sealed class GradScalerTests
 
     [Test]
     public void A_state_that_lacks_an_entry_is_refused_by_its_name_and_changes_nothing(
-        [ValueSource(nameof(Entries))] string entry)
+        [ValueSource(nameof(Entries))] string entry
+    )
     {
         using var scaler = new GradScaler(DeviceType.CPU, initScale: 16);
         var before = scaler.StateDict();
@@ -36,8 +43,10 @@ public sealed class GradScalerTests
         state.Remove(entry);
         Assert.That(
             () => scaler.LoadStateDict(state),
-            Throws.InstanceOf<KeyNotFoundException>()
-                .With.Message.StartsWith($"'{entry}' is missing in the state of a GradScaler; it has "));
+            Throws
+                .InstanceOf<KeyNotFoundException>()
+                .With.Message.StartsWith($"'{entry}' is missing in the state of a GradScaler; it has ")
+        );
         Assert.That(scaler.StateDict(), Is.EqualTo(before));
     }
 
@@ -60,11 +69,15 @@ public sealed class GradScalerTests
     [TestCase(2.0, 1.0, 1)]
     [TestCase(2.0, 0.5, 0)]
     public void Factors_outside_their_range_are_refused_where_the_scaler_is_enabled(
-        double growth, double backoff, int interval)
+        double growth,
+        double backoff,
+        int interval
+    )
     {
         Assert.That(
             () => new GradScaler(DeviceType.CPU, 2, growth, backoff, interval),
-                Throws.InstanceOf<ArgumentOutOfRangeException>());
+            Throws.InstanceOf<ArgumentOutOfRangeException>()
+        );
         using var disabled = new GradScaler(DeviceType.CPU, 2, growth, backoff, interval, enabled: false);
         Assert.That(disabled.CurrentScale, Is.EqualTo(1));
     }
@@ -85,25 +98,31 @@ public sealed class GradScalerTests
     public void Nothing_to_scale_is_refused([Values(3.0, "text")] object loss)
     {
         using var scaler = new GradScaler(DeviceType.CPU);
-        Assert.That(() => scaler.Scale(loss),
-            Throws.ArgumentException.With.Message.Contains("must be a Tensor or an iterable of Tensors"));
+        Assert.That(
+            () => scaler.Scale(loss),
+            Throws.ArgumentException.With.Message.Contains("must be a Tensor or an iterable of Tensors")
+        );
     }
 
     [Test]
     public void Steps_leave_no_tensor_behind_also_where_they_are_skipped(
-        [Values(1f, float.PositiveInfinity)] float gradient)
+        [Values(1f, float.PositiveInfinity)] float gradient
+    )
     {
         using var parameter = new Parameter(ones(3));
         using var optimizer = optim.SGD([parameter], 0.1);
         using var scaler = new GradScaler(DeviceType.CPU);
         Step(1);
-        TensorCount.AssertChangedBy(0, () =>
-        {
-            for (var repetition = 0; repetition < 20; repetition++)
+        TensorCount.AssertChangedBy(
+            0,
+            () =>
             {
-                Step(gradient);
+                for (var repetition = 0; repetition < 20; repetition++)
+                {
+                    Step(gradient);
+                }
             }
-        });
+        );
 
         void Step(float value)
         {
@@ -124,15 +143,18 @@ public sealed class GradScalerTests
         using var optimizer = optim.SGD([parameter], 0.1);
         using var given = ones(3);
         parameter.grad = given;
-        TensorCount.AssertChangedBy(0, () =>
-        {
-            using var loss = tensor(1f);
-            var scaler = new GradScaler(DeviceType.CPU);
-            scaler.Scale(loss).Dispose();
-            scaler.Unscale(optimizer);
-            scaler.Dispose();
-            scaler.Dispose();
-        });
+        TensorCount.AssertChangedBy(
+            0,
+            () =>
+            {
+                using var loss = tensor(1f);
+                var scaler = new GradScaler(DeviceType.CPU);
+                scaler.Scale(loss).Dispose();
+                scaler.Unscale(optimizer);
+                scaler.Dispose();
+                scaler.Dispose();
+            }
+        );
     }
 
     [Test]
@@ -148,12 +170,13 @@ public sealed class GradScalerTests
         Assert.That(scaled.item<float>(), Is.EqualTo(8));
     }
 
-    private static Dictionary<string, double> State() => new(StringComparer.Ordinal)
-    {
-        ["scale"] = 4,
-        ["growth_factor"] = 3,
-        ["backoff_factor"] = 0.25,
-        ["growth_interval"] = 7,
-        ["_growth_tracker"] = 2,
-    };
+    private static Dictionary<string, double> State() =>
+        new(StringComparer.Ordinal)
+        {
+            ["scale"] = 4,
+            ["growth_factor"] = 3,
+            ["backoff_factor"] = 0.25,
+            ["growth_interval"] = 7,
+            ["_growth_tracker"] = 2,
+        };
 }

@@ -8,7 +8,9 @@ public sealed class AtomicFileTests
 {
     [Test]
     public void A_file_is_written_or_replaced_and_nothing_else_is_left(
-        [Values] bool exists, [Values(0, 3, 100_000)] long length)
+        [Values] bool exists,
+        [Values(0, 3, 100_000)] long length
+    )
     {
         using var directory = new TemporaryDirectory();
         var path = exists ? directory.File("file", "old and longer"u8) : directory.File("file");
@@ -25,13 +27,16 @@ public sealed class AtomicFileTests
         using var directory = new TemporaryDirectory();
         var path = directory.File("file", "old"u8);
 
-        AtomicFile.Write(path, stream =>
-        {
-            stream.Write("new"u8);
-            stream.Flush();
-            Assert.That(File.ReadAllText(path), Is.EqualTo("old"));
-            Assert.That(directory.FileNames, Has.Exactly(2).Items.And.One.EndsWith(AtomicFile.TemporaryExtension));
-        });
+        AtomicFile.Write(
+            path,
+            stream =>
+            {
+                stream.Write("new"u8);
+                stream.Flush();
+                Assert.That(File.ReadAllText(path), Is.EqualTo("old"));
+                Assert.That(directory.FileNames, Has.Exactly(2).Items.And.One.EndsWith(AtomicFile.TemporaryExtension));
+            }
+        );
     }
 
     [Test]
@@ -40,11 +45,16 @@ public sealed class AtomicFileTests
         using var directory = new TemporaryDirectory();
         var path = exists ? directory.File("file", "old"u8) : directory.File("file");
 
-        var error = Assert.Throws<IOException>(() => AtomicFile.Write(path, stream =>
-        {
-            stream.Write("new"u8);
-            throw new IOException("no space left");
-        }));
+        var error = Assert.Throws<IOException>(() =>
+            AtomicFile.Write(
+                path,
+                stream =>
+                {
+                    stream.Write("new"u8);
+                    throw new IOException("no space left");
+                }
+            )
+        );
 
         Assert.That(error!.Message, Is.EqualTo("no space left"));
         Assert.That(directory.FileNames, Is.EqualTo(exists ? ["file"] : Array.Empty<string>()));
@@ -138,7 +148,8 @@ public sealed class AtomicFileTests
                 // Found before writing, and while writing.
                 Assert.Throws<IOException>(() => SafetensorsWriter.Save(path, [("a", large)]));
                 Assert.Throws<IOException>(() =>
-                    AtomicFile.Write(path, stream => SafetensorsWriter.Write(stream, [("a", large)])));
+                    AtomicFile.Write(path, stream => SafetensorsWriter.Write(stream, [("a", large)]))
+                );
             });
 
             Assert.That(File.ReadAllBytes(path), Is.EqualTo(old));
@@ -156,11 +167,9 @@ public sealed class AtomicFileTests
     {
         try
         {
-            using var process = Process.Start(new ProcessStartInfo(program, arguments)
-            {
-                UseShellExecute = false,
-                RedirectStandardError = true,
-            })!;
+            using var process = Process.Start(
+                new ProcessStartInfo(program, arguments) { UseShellExecute = false, RedirectStandardError = true }
+            )!;
             process.WaitForExit();
             return process.ExitCode == 0;
         }

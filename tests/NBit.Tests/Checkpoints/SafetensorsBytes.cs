@@ -39,7 +39,7 @@ internal static class SafetensorsBytes
         using var contiguous = tensor.contiguous();
         var memory = TensorMemory.Of(contiguous);
         var bytes = new byte[memory.Length];
-        for (var offset = 0; offset < bytes.Length;)
+        for (var offset = 0; offset < bytes.Length; )
         {
             var chunk = memory.ChunkAt(offset);
             chunk.CopyTo(bytes.AsSpan(offset));

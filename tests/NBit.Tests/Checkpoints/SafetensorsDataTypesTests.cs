@@ -28,7 +28,11 @@ public sealed class SafetensorsDataTypesTests
     [TestCase(SafetensorsDataType.Int64, "I64", 64, 4)]
     [TestCase(SafetensorsDataType.UInt64, "U64", 64, 29)]
     public void A_type_has_the_format_s_name_its_size_and_libtorch_s_number(
-        SafetensorsDataType type, string code, int bits, int? libtorch)
+        SafetensorsDataType type,
+        string code,
+        int bits,
+        int? libtorch
+    )
     {
         Assert.That(type.Code(), Is.EqualTo(code));
         Assert.That(type.BitsPerElement(), Is.EqualTo(bits));
@@ -45,8 +49,11 @@ public sealed class SafetensorsDataTypesTests
     public void The_table_above_is_complete()
     {
         const string table = nameof(A_type_has_the_format_s_name_its_size_and_libtorch_s_number);
-        var cases = typeof(SafetensorsDataTypesTests).GetMethod(table)!.GetCustomAttributes(inherit: false)
-            .OfType<TestCaseAttribute>().Select(attribute => attribute.Arguments[0]);
+        var cases = typeof(SafetensorsDataTypesTests)
+            .GetMethod(table)!
+            .GetCustomAttributes(inherit: false)
+            .OfType<TestCaseAttribute>()
+            .Select(attribute => attribute.Arguments[0]);
 
         Assert.That(cases, Is.EquivalentTo(Enum.GetValues<SafetensorsDataType>()));
     }

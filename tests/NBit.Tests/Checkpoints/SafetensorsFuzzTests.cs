@@ -18,26 +18,38 @@ public sealed class SafetensorsFuzzTests
             SafetensorsBytes.Entry("c", "F4", "4", 24, 26),
             SafetensorsBytes.Entry("d", "I64", "", 26, 34),
         ],
-        34);
+        34
+    );
 
     // Mostly small numbers, which may fit together; then those at the edges, and what is no number.
     private static readonly Gen<string> Number = Gen.Frequency(
         (8, Gen.Int[0, 8].Select(number => $"{number}")),
         (1, Gen.Long.Select(number => $"{number}")),
-        (1, Gen.OneOf("-0", "1e2", "0.0", "null", "[]", "\"1\"", $"{long.MaxValue}", "9223372036854775808")));
+        (1, Gen.OneOf("-0", "1e2", "0.0", "null", "[]", "\"1\"", $"{long.MaxValue}", "9223372036854775808"))
+    );
 
-    private static readonly Gen<string> Numbers =
-        Number.Array[0, 4].Select(numbers => $"[{string.Join(',', numbers)}]");
+    private static readonly Gen<string> Numbers = Number
+        .Array[0, 4]
+        .Select(numbers => $"[{string.Join(',', numbers)}]");
 
-    private static readonly Gen<string> DataType =
-        Gen.OneOf("\"U8\"", "\"F32\"", "\"F4\"", "\"F6_E2M3\"", "\"I64\"", "\"\"", "null", "\"\\ud800\"");
+    private static readonly Gen<string> DataType = Gen.OneOf(
+        "\"U8\"",
+        "\"F32\"",
+        "\"F4\"",
+        "\"F6_E2M3\"",
+        "\"I64\"",
+        "\"\"",
+        "null",
+        "\"\\ud800\""
+    );
 
     private static readonly Gen<string> Field = Gen.Frequency(
         (6, DataType.Select(value => $"\"dtype\":{value}")),
         (6, Numbers.Select(value => $"\"shape\":{value}")),
         (6, Gen.Select(Number, Number).Select((begin, end) => $"\"data_offsets\":[{begin},{end}]")),
         (1, Numbers.Select(value => $"\"data_offsets\":{value}")),
-        (1, Gen.Const("\"x\":{}")));
+        (1, Gen.Const("\"x\":{}"))
+    );
 
     private static readonly Gen<string> Name = Gen.OneOf("a", "b", "é", "", "__metadata__", "\\u0061");
 
@@ -45,12 +57,14 @@ public sealed class SafetensorsFuzzTests
     private static readonly Gen<string> Entry = Gen.OneOf(
         Gen.Select(Name, Gen.Int[0, 4], Gen.Int[0, 4])
             .Select((name, begin, length) => SafetensorsBytes.Entry(name, "U8", $"{length}", begin, begin + length)),
-        Gen.Select(Name, Field.Array[0, 4])
-            .Select((name, fields) => $"\"{name}\":{{{string.Join(',', fields)}}}"));
+        Gen.Select(Name, Field.Array[0, 4]).Select((name, fields) => $"\"{name}\":{{{string.Join(',', fields)}}}")
+    );
 
-    private static readonly Gen<(SafetensorsDataType DataType, long[] Shape)> Kind =
-        Gen.Select(Gen.Enum<SafetensorsDataType>(), Gen.Long[0, 5].Array[0, 3])
-            .Where((dataType, shape) => Product(shape) * dataType.BitsPerElement() % 8 == 0);
+    private static readonly Gen<(SafetensorsDataType DataType, long[] Shape)> Kind = Gen.Select(
+            Gen.Enum<SafetensorsDataType>(),
+            Gen.Long[0, 5].Array[0, 3]
+        )
+        .Where((dataType, shape) => Product(shape) * dataType.BitsPerElement() % 8 == 0);
 
     private static readonly Gen<string> Text = Gen.String.Where(IsUtf16);
 
@@ -58,16 +72,18 @@ public sealed class SafetensorsFuzzTests
     public void Random_headers_parse_or_are_refused()
     {
         var accepted = 0;
-        Gen.Select(Entry.Array[0, 3], Gen.Int[0, 6]).Sample(
-            (entries, dataLength) =>
-            {
-                if (IsAccepted(SafetensorsBytes.File(entries, dataLength)))
+        Gen.Select(Entry.Array[0, 3], Gen.Int[0, 6])
+            .Sample(
+                (entries, dataLength) =>
                 {
-                    Interlocked.Increment(ref accepted);
-                }
-            },
-            iter: 60_000,
-            threads: Threads);
+                    if (IsAccepted(SafetensorsBytes.File(entries, dataLength)))
+                    {
+                        Interlocked.Increment(ref accepted);
+                    }
+                },
+                iter: 60_000,
+                threads: Threads
+            );
 
         Assert.That(accepted, Is.InRange(600, 30_000), "headers of both kinds were tried");
     }
@@ -76,29 +92,36 @@ public sealed class SafetensorsFuzzTests
     public void Random_changes_of_a_valid_file_parse_or_are_refused()
     {
         var accepted = 0;
-        Gen.Select(Gen.Int[0, Valid.Length - 1], Gen.Int[0, 12], Gen.Byte.Array[0, 12]).Array[1, 3].Sample(
-            changes =>
-            {
-                if (IsAccepted(changes.Aggregate(Valid, Changed)))
+        Gen.Select(Gen.Int[0, Valid.Length - 1], Gen.Int[0, 12], Gen.Byte.Array[0, 12])
+            .Array[1, 3]
+            .Sample(
+                changes =>
                 {
-                    Interlocked.Increment(ref accepted);
-                }
-            },
-            iter: 60_000,
-            threads: Threads);
+                    if (IsAccepted(changes.Aggregate(Valid, Changed)))
+                    {
+                        Interlocked.Increment(ref accepted);
+                    }
+                },
+                iter: 60_000,
+                threads: Threads
+            );
 
         Assert.That(accepted, Is.InRange(60, 30_000), "files of both kinds were tried");
     }
 
     [Test]
-    public void Random_bytes_parse_or_are_refused() => Gen.Byte.Array[0, 40].Sample(
-        bytes =>
-        {
-            IsAccepted(bytes);
-            IsAccepted(SafetensorsBytes.File([(byte)'{', .. bytes], 0));
-        },
-        iter: 20_000,
-        threads: Threads);
+    public void Random_bytes_parse_or_are_refused() =>
+        Gen
+            .Byte.Array[0, 40]
+            .Sample(
+                bytes =>
+                {
+                    IsAccepted(bytes);
+                    IsAccepted(SafetensorsBytes.File([(byte)'{', .. bytes], 0));
+                },
+                iter: 20_000,
+                threads: Threads
+            );
 
     [Test]
     public void Each_single_byte_of_a_valid_file_may_have_any_value()
@@ -124,20 +147,22 @@ public sealed class SafetensorsFuzzTests
 
     [Test]
     public void Written_headers_parse_to_what_was_written() =>
-        Gen.Select(Gen.Dictionary(Text, Kind)[0, 6], Gen.Dictionary(Text, Text)[0, 4]).Sample(
-            (tensors, metadata) =>
-            {
-                tensors.Remove("__metadata__");
-                var entries = Placed(tensors);
-                var bytes = SafetensorsHeaderWriter.Write(entries, metadata);
-                Assert.That(bytes.Length % 8, Is.Zero);
+        Gen.Select(Gen.Dictionary(Text, Kind)[0, 6], Gen.Dictionary(Text, Text)[0, 4])
+            .Sample(
+                (tensors, metadata) =>
+                {
+                    tensors.Remove("__metadata__");
+                    var entries = Placed(tensors);
+                    var bytes = SafetensorsHeaderWriter.Write(entries, metadata);
+                    Assert.That(bytes.Length % 8, Is.Zero);
 
-                var header = SafetensorsHeader.Parse(bytes.AsSpan(8), entries.Sum(entry => entry.ByteCount));
-                Assert.That(header.Metadata, Is.EqualTo(metadata));
-                Assert.That(header.Entries.Select(Describe), Is.EquivalentTo(entries.Select(Describe)));
-            },
-            iter: 10_000,
-            threads: Threads);
+                    var header = SafetensorsHeader.Parse(bytes.AsSpan(8), entries.Sum(entry => entry.ByteCount));
+                    Assert.That(header.Metadata, Is.EqualTo(metadata));
+                    Assert.That(header.Entries.Select(Describe), Is.EquivalentTo(entries.Select(Describe)));
+                },
+                iter: 10_000,
+                threads: Threads
+            );
 
     private static bool IsAccepted(byte[] bytes)
     {
@@ -164,7 +189,8 @@ public sealed class SafetensorsFuzzTests
     }
 
     private static List<SafetensorsEntry> Placed(
-        Dictionary<string, (SafetensorsDataType DataType, long[] Shape)> tensors)
+        Dictionary<string, (SafetensorsDataType DataType, long[] Shape)> tensors
+    )
     {
         var entries = new List<SafetensorsEntry>();
         long begin = 0;

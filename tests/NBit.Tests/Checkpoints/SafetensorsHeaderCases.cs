@@ -6,9 +6,7 @@ namespace NBit.Tests.Checkpoints;
 internal sealed record MalformedFile(string Name, byte[] Bytes, params string[] Message)
 {
     public MalformedFile(string name, string json, params string[] message)
-        : this(name, SafetensorsBytes.File(json, 4), message)
-    {
-    }
+        : this(name, SafetensorsBytes.File(json, 4), message) { }
 
     public override string ToString() => Name;
 }
@@ -174,8 +172,16 @@ internal static class SafetensorsHeaderCases
 
         static MalformedFile Case(string name, int length, (int Begin, int End)[] tensors, params string[] message)
         {
-            var entries = tensors.Select((tensor, i) => SafetensorsBytes.Entry(
-                $"{(char)('a' + i)}", "U8", $"{tensor.End - tensor.Begin}", tensor.Begin, tensor.End));
+            var entries = tensors.Select(
+                (tensor, i) =>
+                    SafetensorsBytes.Entry(
+                        $"{(char)('a' + i)}",
+                        "U8",
+                        $"{tensor.End - tensor.Begin}",
+                        tensor.Begin,
+                        tensor.End
+                    )
+            );
             return new(name, SafetensorsBytes.File([.. entries], length), message);
         }
     }

@@ -27,30 +27,63 @@ public sealed class SafetensorsHeaderTests
     [TestCase("no tensors", "{}", 0, ExpectedResult = "")]
     [TestCase("padding", "{}      ", 0, ExpectedResult = "")]
     [TestCase("metadata alone", """{"__metadata__":{}}""", 0, ExpectedResult = "")]
-    [TestCase("a scalar", """{"a":{"dtype":"F64","shape":[],"data_offsets":[0,8]}}""", 8,
-        ExpectedResult = "a F64 [] 0 8")]
-    [TestCase("an empty tensor", """{"a":{"dtype":"F32","shape":[2,0],"data_offsets":[0,0]}}""", 0,
-        ExpectedResult = "a F32 [2, 0] 0 0")]
-    [TestCase("the largest size", """{"a":{"dtype":"F4","shape":[9223372036854775807,0],"data_offsets":[0,0]}}""", 0,
-        ExpectedResult = "a F4 [9223372036854775807, 0] 0 0")]
-    [TestCase("an empty name", """{"":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}""", 1,
-        ExpectedResult = " U8 [1] 0 1")]
-    [TestCase("escapes", """{"\u00e9\ud83d\ude00":{"\u0064type":"\u00558","shape":[1],"data_offsets":[0,1]}}""", 1,
-        ExpectedResult = "é😀 U8 [1] 0 1")]
-    [TestCase("white space", "{\n\t\"a\" : {\r\n \"shape\":[ 1 ] , \"data_offsets\":[ 0,1 ],\"dtype\":\"U8\" } }  ", 1,
-        ExpectedResult = "a U8 [1] 0 1")]
-    [TestCase("a pair of 4 bits", """{"a":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}}""", 1,
-        ExpectedResult = "a F4 [2] 0 1")]
-    [TestCase("four of 6 bits", """{"a":{"dtype":"F6_E3M2","shape":[2,2],"data_offsets":[0,3]}}""", 3,
-        ExpectedResult = "a F6_E3M2 [2, 2] 0 3")]
+    [TestCase(
+        "a scalar",
+        """{"a":{"dtype":"F64","shape":[],"data_offsets":[0,8]}}""",
+        8,
+        ExpectedResult = "a F64 [] 0 8"
+    )]
+    [TestCase(
+        "an empty tensor",
+        """{"a":{"dtype":"F32","shape":[2,0],"data_offsets":[0,0]}}""",
+        0,
+        ExpectedResult = "a F32 [2, 0] 0 0"
+    )]
+    [TestCase(
+        "the largest size",
+        """{"a":{"dtype":"F4","shape":[9223372036854775807,0],"data_offsets":[0,0]}}""",
+        0,
+        ExpectedResult = "a F4 [9223372036854775807, 0] 0 0"
+    )]
+    [TestCase(
+        "an empty name",
+        """{"":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}""",
+        1,
+        ExpectedResult = " U8 [1] 0 1"
+    )]
+    [TestCase(
+        "escapes",
+        """{"\u00e9\ud83d\ude00":{"\u0064type":"\u00558","shape":[1],"data_offsets":[0,1]}}""",
+        1,
+        ExpectedResult = "é😀 U8 [1] 0 1"
+    )]
+    [TestCase(
+        "white space",
+        "{\n\t\"a\" : {\r\n \"shape\":[ 1 ] , \"data_offsets\":[ 0,1 ],\"dtype\":\"U8\" } }  ",
+        1,
+        ExpectedResult = "a U8 [1] 0 1"
+    )]
+    [TestCase(
+        "a pair of 4 bits",
+        """{"a":{"dtype":"F4","shape":[2],"data_offsets":[0,1]}}""",
+        1,
+        ExpectedResult = "a F4 [2] 0 1"
+    )]
+    [TestCase(
+        "four of 6 bits",
+        """{"a":{"dtype":"F6_E3M2","shape":[2,2],"data_offsets":[0,3]}}""",
+        3,
+        ExpectedResult = "a F6_E3M2 [2, 2] 0 3"
+    )]
     [TestCase(
         "any order, empty ones between",
         """
-        {"c":{"dtype":"U8","shape":[1],"data_offsets":[2,3]},"e":{"dtype":"U8","shape":[0],"data_offsets":[2,2]},
-        "a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"f":{"dtype":"U8","shape":[0],"data_offsets":[3,3]}}
-        """,
+            {"c":{"dtype":"U8","shape":[1],"data_offsets":[2,3]},"e":{"dtype":"U8","shape":[0],"data_offsets":[2,2]},
+            "a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"f":{"dtype":"U8","shape":[0],"data_offsets":[3,3]}}
+            """,
         3,
-        ExpectedResult = "a U8 [2] 0 2; e U8 [0] 2 2; c U8 [1] 2 3; f U8 [0] 3 3")]
+        ExpectedResult = "a U8 [2] 0 2; e U8 [0] 2 2; c U8 [1] 2 3; f U8 [0] 3 3"
+    )]
     public string A_header_gives_its_tensors_in_the_order_of_their_data(string name, string json, int dataLength)
     {
         var bytes = Encoding.UTF8.GetBytes(json);
@@ -127,7 +160,8 @@ public sealed class SafetensorsHeaderTests
     {
         var name = new string('n', 1_000_000);
         var error = Assert.Throws<SafetensorsFormatException>(() =>
-            SafetensorsHeader.Parse(Encoding.UTF8.GetBytes($$"""{"{{name}}":1}"""), 0));
+            SafetensorsHeader.Parse(Encoding.UTF8.GetBytes($$"""{"{{name}}":1}"""), 0)
+        );
 
         Assert.That(error!.Message, Has.Length.LessThan(300));
     }

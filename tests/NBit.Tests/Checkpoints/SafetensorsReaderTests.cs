@@ -8,7 +8,9 @@ namespace NBit.Tests.Checkpoints;
 public sealed class SafetensorsReaderTests
 {
     private static readonly byte[] TwoTensors = SafetensorsBytes.File(
-        [SafetensorsBytes.Entry("a", "F32", "2,3", 0, 24), SafetensorsBytes.Entry("b", "F4", "4", 24, 26)], 26);
+        [SafetensorsBytes.Entry("a", "F32", "2,3", 0, 24), SafetensorsBytes.Entry("b", "F4", "4", 24, 26)],
+        26
+    );
     private static readonly byte[] Data = SafetensorsBytes.Pattern(26);
 
     [Test]
@@ -137,7 +139,11 @@ public sealed class SafetensorsReaderTests
         }
 
         Action[] reads =
-            [() => reader.Read("a").Dispose(), () => reader.ReadInto("a", target), () => reader.ReadBytes("a")];
+        [
+            () => reader.Read("a").Dispose(),
+            () => reader.ReadInto("a", target),
+            () => reader.ReadBytes("a"),
+        ];
 
         LiveTensors.AssertUnchangedBy(() =>
         {
@@ -159,9 +165,12 @@ public sealed class SafetensorsReaderTests
         stream.EndsAt = fails ? long.MaxValue : TwoTensors.Length - 10;
         stream.FailsAt = fails ? TwoTensors.Length - 10 : long.MaxValue;
 
-        LiveTensors.AssertUnchangedBy(() => Assert.That(
-            () => reader.Read("a").Dispose(),
-            fails ? Throws.InstanceOf<IOException>() : Throws.InstanceOf<SafetensorsFormatException>()));
+        LiveTensors.AssertUnchangedBy(() =>
+            Assert.That(
+                () => reader.Read("a").Dispose(),
+                fails ? Throws.InstanceOf<IOException>() : Throws.InstanceOf<SafetensorsFormatException>()
+            )
+        );
     }
 
     [Test]
@@ -205,11 +214,13 @@ public sealed class SafetensorsReaderTests
     {
         const long large = 5_000_000_000;
         using var directory = new TemporaryDirectory();
-        var path = directory.File("sparse.safetensors", SafetensorsBytes.File(
-        [
-            SafetensorsBytes.Entry("large", "U8", $"{large}", 0, large),
-            SafetensorsBytes.Entry("small", "I32", "2", large, large + 8),
-        ]));
+        var path = directory.File(
+            "sparse.safetensors",
+            SafetensorsBytes.File([
+                SafetensorsBytes.Entry("large", "U8", $"{large}", 0, large),
+                SafetensorsBytes.Entry("small", "I32", "2", large, large + 8),
+            ])
+        );
         using (var file = new FileStream(path, FileMode.Open))
         {
             file.Position = file.Length + large - 1; // the file system keeps the hole as a hole

@@ -13,7 +13,8 @@ public sealed class SafetensorsWriterTests
     [Test]
     public void Every_type_of_libtorch_s_is_saved_and_read_bit_for_bit(
         [ValueSource(nameof(TypesOfLibtorch))] SafetensorsDataType type,
-        [Values(new long[] { 3, 5 }, new long[] { }, new long[] { 2, 0 })] long[] shape)
+        [Values(new long[] { 3, 5 }, new long[] { }, new long[] { 2, 0 })] long[] shape
+    )
     {
         var count = (int)shape.Aggregate(1L, (product, size) => product * size) * type.BitsPerElement() / 8;
         var mask = type == SafetensorsDataType.Bool ? 1 : 0xff;
@@ -42,9 +43,14 @@ public sealed class SafetensorsWriterTests
         using var a = zeros(1, 2, 3, uint8);
         using var b = zeros(2, 2, float32);
 
-        Assert.That(Header([(name, a), ("b", b)], [new("format", "pt"), new("a", "/")]), Is.EqualTo(
-            """{"__metadata__":{"format":"pt","a":"/"},"b":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]},"""
-            + $"\"{escaped}\":" + """{"dtype":"U8","shape":[1,2,3],"data_offsets":[16,22]}}"""));
+        Assert.That(
+            Header([(name, a), ("b", b)], [new("format", "pt"), new("a", "/")]),
+            Is.EqualTo(
+                """{"__metadata__":{"format":"pt","a":"/"},"b":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]},"""
+                    + $"\"{escaped}\":"
+                    + """{"dtype":"U8","shape":[1,2,3],"data_offsets":[16,22]}}"""
+            )
+        );
         Assert.That(Header([], []), Is.EqualTo("{}      "));
     }
 
@@ -59,7 +65,10 @@ public sealed class SafetensorsWriterTests
         SafetensorsWriter.Write(buffer, [("a", narrow), ("😀", wide), ("～", wide), ("aa", wide), ("B", wide)]);
         using var reader = SafetensorsReader.Open(buffer);
 
-        Assert.That(reader.Header.Entries.Select(entry => entry.Name), Is.EqualTo(new[] { "B", "aa", "～", "😀", "a" }));
+        Assert.That(
+            reader.Header.Entries.Select(entry => entry.Name),
+            Is.EqualTo(new[] { "B", "aa", "～", "😀", "a" })
+        );
     }
 
     [Test]
@@ -171,7 +180,9 @@ public sealed class SafetensorsWriterTests
 
     [TestCaseSource(nameof(Refused))]
     public void What_cannot_be_saved_is_refused_before_anything_is_written(
-        Func<(string, Tensor)[]> create, string[] message)
+        Func<(string, Tensor)[]> create,
+        string[] message
+    )
     {
         using var scope = NewDisposeScope();
         using var directory = new TemporaryDirectory();
@@ -234,7 +245,8 @@ public sealed class SafetensorsWriterTests
         using var view = tensor.t();
 
         LiveTensors.AssertUnchangedBy(() =>
-            Assert.Throws<IOException>(() => SafetensorsWriter.Write(stream, [("a", tensor), ("b", view)])));
+            Assert.Throws<IOException>(() => SafetensorsWriter.Write(stream, [("a", tensor), ("b", view)]))
+        );
     }
 
     private static string Header((string Name, Tensor Tensor)[] tensors, KeyValuePair<string, string>[] metadata)

@@ -8,10 +8,13 @@ using static TorchSharp.torch;
 
 namespace NBit.Tests.Examples;
 
-/// <summary>The code of README.md, compiled and run here; each part stands between two markers (see ReadmeTests).</summary>
+/// <summary>
+/// The code of README.md, compiled and run here; each part stands between two markers (see ReadmeTests).
+/// </summary>
 public sealed class ReadmeExamples
 {
-    private static readonly List<(Tensor X, Tensor Y)> Batches = MakeBatches(), ValidationBatches = MakeBatches();
+    private static readonly List<(Tensor X, Tensor Y)> Batches = MakeBatches(),
+        ValidationBatches = MakeBatches();
     private string _folder = "";
 
     [SetUp]
@@ -37,7 +40,7 @@ public sealed class ReadmeExamples
         // README: trainer
         var classifier = new Classifier();
         using var trainer = new Trainer(precision: "bf16-mixed", maxEpochs: 5, defaultRootDir: "run");
-        trainer.Fit(classifier, batches, validationBatches); // again with resumeFrom: "last", it goes on where it was killed
+        trainer.Fit(classifier, batches, validationBatches); // resumeFrom: "last" goes on where it was killed
         var metrics = trainer.Validate(classifier, validationBatches, checkpoint: "run/checkpoints/last.safetensors");
         // end
         Assert.That(metrics["val_loss"], Is.LessThan(2.4));
@@ -84,9 +87,13 @@ public sealed class ReadmeExamples
         var batches = Batches;
 
         // README: 16-mixed
-        // As a string, "16-mixed" on a CPU means bf16-mixed (with a warning), as in Lightning; as a plugin it is real float16.
+        // As a string, "16-mixed" means bf16-mixed on a CPU, as in Lightning; as a plugin it is real float16.
         var scaler = new GradScaler(DeviceType.CPU, initScale: 1024);
-        using var trainer = new Trainer(plugin: new MixedPrecision("16-mixed", DeviceType.CPU, scaler), maxEpochs: 1, gradientClipVal: 1.0);
+        using var trainer = new Trainer(
+            plugin: new MixedPrecision("16-mixed", DeviceType.CPU, scaler),
+            maxEpochs: 1,
+            gradientClipVal: 1.0
+        );
         trainer.Fit(new Classifier(), batches); // clips unscaled gradients; a step that overflowed is skipped
         Console.WriteLine($"scale {scaler.CurrentScale}");
         // end
@@ -127,7 +134,8 @@ public sealed class ReadmeExamples
         var batches = Batches;
 
         // README: 16-true, bf16-true
-        using var trainer = new Trainer(precision: "bf16-true", maxEpochs: 1); // or "16-true", with an eps that float16 can hold
+        // Or "16-true", where the optimizer's eps must be one that float16 can hold, such as 1e-3.
+        using var trainer = new Trainer(precision: "bf16-true", maxEpochs: 1);
         Classifier classifier;
         using (trainer.InitModule()) // the weights are made in bfloat16; otherwise Fit converts them in place
         {
@@ -148,8 +156,16 @@ public sealed class ReadmeExamples
 
         // README: callbacks
         using var trainer = new Trainer(
-            precision: "bf16-mixed", maxEpochs: 50, defaultRootDir: "run", accumulateGradBatches: 2,
-            callbacks: [new EarlyStopping("val_loss", patience: 3), new ModelCheckpoint(monitor: "val_loss", saveTopK: 2)]);
+            precision: "bf16-mixed",
+            maxEpochs: 50,
+            defaultRootDir: "run",
+            accumulateGradBatches: 2,
+            callbacks:
+            [
+                new EarlyStopping("val_loss", patience: 3),
+                new ModelCheckpoint(monitor: "val_loss", saveTopK: 2),
+            ]
+        );
         trainer.Fit(new Classifier(), batches, validationBatches);
         // end
         Assert.That(Directory.EnumerateFiles(Path.Combine(_folder, "run", "checkpoints")).Count(), Is.EqualTo(3));
@@ -165,18 +181,22 @@ public sealed class ReadmeExamples
     // README: module
     private sealed class Classifier : TrainingModule<(Tensor X, Tensor Y)>
     {
-        private readonly Linear _hidden = nn.Linear(64, 128), _output = nn.Linear(128, 10);
+        private readonly Linear _hidden = nn.Linear(64, 128),
+            _output = nn.Linear(128, 10);
 
-        public Classifier() : base(nameof(Classifier)) => RegisterComponents();
+        public Classifier()
+            : base(nameof(Classifier)) => RegisterComponents();
 
         private Tensor Loss((Tensor X, Tensor Y) batch) =>
             nn.functional.cross_entropy(_output.forward(nn.functional.relu(_hidden.forward(batch.X))), batch.Y);
 
         public override Tensor? TrainingStep((Tensor X, Tensor Y) batch, int batchIndex) => Loss(batch);
 
-        public override void ValidationStep((Tensor X, Tensor Y) batch, int batchIndex) => Log("val_loss", Loss(batch), progressBar: true);
+        public override void ValidationStep((Tensor X, Tensor Y) batch, int batchIndex) =>
+            Log("val_loss", Loss(batch), progressBar: true);
 
-        public override IReadOnlyList<OptimizerConfiguration> ConfigureOptimizers() => [optim.AdamW(parameters(), lr: 1e-3)];
+        public override IReadOnlyList<OptimizerConfiguration> ConfigureOptimizers() =>
+            [optim.AdamW(parameters(), lr: 1e-3)];
     }
     // end
 }

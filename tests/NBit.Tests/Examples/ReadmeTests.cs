@@ -10,7 +10,9 @@ public sealed partial class ReadmeTests
     public void Each_example_in_the_README_is_one_that_runs()
     {
         var readme = File.ReadAllText(Path.Combine(Repository.Root, "README.md"));
-        var source = File.ReadAllText(Path.Combine(Repository.Root, "tests", "NBit.Tests", "Examples", "ReadmeExamples.cs"));
+        var source = File.ReadAllText(
+            Path.Combine(Repository.Root, "tests", "NBit.Tests", "Examples", "ReadmeExamples.cs")
+        );
         var shown = CodeBlock().Matches(readme).Select(block => block.Groups["code"].Value).ToList();
         var run = Example().Matches(source).Select(example => Outdent(example.Groups["code"].Value)).ToList();
         Assert.That(run, Is.Not.Empty);
@@ -27,6 +29,10 @@ public sealed partial class ReadmeTests
     [GeneratedRegex("```csharp\n(?<code>.*?)```", RegexOptions.Singleline | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex CodeBlock();
 
-    [GeneratedRegex("// README: [^\n]*\n(?<code>.*?)\n *// end", RegexOptions.Singleline | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(
+        "// README: [^\n]*\n(?<code>.*?)\n *// end",
+        RegexOptions.Singleline | RegexOptions.ExplicitCapture,
+        1000
+    )]
     private static partial Regex Example();
 }

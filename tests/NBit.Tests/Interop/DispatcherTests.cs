@@ -14,19 +14,28 @@ public sealed partial class DispatcherTests
         var x = arange(6, ScalarType.Float32).reshape(1, 2, 3);
         AssertEqual(
             Dispatcher.Call("aten::pad", x, new[] { 1L, 2L }, "constant", Argument.Some(0.5)),
-            nn.functional.pad(x, [1, 2], value: 0.5));
+            nn.functional.pad(x, [1, 2], value: 0.5)
+        );
         AssertEqual(
             Dispatcher.Call(
-                "aten::sum.dim_IntList", x, Argument.Some(new[] { 1L }), true, Argument.Some(ScalarType.Float64)),
-            x.sum(1, true, ScalarType.Float64));
+                "aten::sum.dim_IntList",
+                x,
+                Argument.Some(new[] { 1L }),
+                true,
+                Argument.Some(ScalarType.Float64)
+            ),
+            x.sum(1, true, ScalarType.Float64)
+        );
         AssertEqual(
             Dispatcher.Call("aten::upsample_nearest1d.vec", x, null, Argument.Some(new[] { 2.0 })),
-            x.repeat_interleave(2, -1));
+            x.repeat_interleave(2, -1)
+        );
         AssertEqual(Dispatcher.Call("aten::cat", new[] { x, x }, 1), cat([x, x], 1));
         var indices = Argument.List(null, Argument.Some(tensor(new[] { 1L })));
         AssertEqual(
             Dispatcher.Call("aten::index_put", x, indices, tensor(9f), false),
-            stack([x[0, 0], full_like(x[0, 0], 9)]).unsqueeze(0));
+            stack([x[0, 0], full_like(x[0, 0], 9)]).unsqueeze(0)
+        );
         var sorted = Dispatcher.CallMany(2, "aten::sort", x, -1, true);
         AssertEqual(sorted[0], x.flip(-1));
         Assert.That(sorted[1].dtype, Is.EqualTo(ScalarType.Int64));
@@ -43,8 +52,21 @@ public sealed partial class DispatcherTests
 
     [Test]
     [Platform("Linux", Reason = "glibc says how much memory it gave out")]
-    public void A_call_leaves_nothing_behind() => AssertLeavesBehind(bytes: 0, static weight => Dispatcher.Call(
-        "aten::conv1d", ones(1, 1, 8), weight, Argument.Some(ones(1)), new[] { 1L }, new[] { 0L }, new[] { 1L }, 1));
+    public void A_call_leaves_nothing_behind() =>
+        AssertLeavesBehind(
+            bytes: 0,
+            static weight =>
+                Dispatcher.Call(
+                    "aten::conv1d",
+                    ones(1, 1, 8),
+                    weight,
+                    Argument.Some(ones(1)),
+                    new[] { 1L },
+                    new[] { 0L },
+                    new[] { 1L },
+                    1
+                )
+        );
 
     [Test]
     [Platform("Linux", Reason = "glibc says how much memory it gave out")]
@@ -53,7 +75,8 @@ public sealed partial class DispatcherTests
 
     private static void AssertLeavesBehind(long bytes, Func<Tensor, Tensor> call)
     {
-        const int rounds = 9, calls = 10_000;
+        const int rounds = 9,
+            calls = 10_000;
         const long smallest = 24; // what the smallest allocation takes: less than that is not one a call
         using var weight = ones(1, 1, 1);
         Repeat(calls);
@@ -99,6 +122,15 @@ public sealed partial class DispatcherTests
     [StructLayout(LayoutKind.Sequential)]
     private struct MemoryInfo
     {
-        public nuint Arena, FreeChunks, FastBins, MappedRegions, Mapped, Unused, FastBinsFree, InUse, Free, Releasable;
+        public nuint Arena,
+            FreeChunks,
+            FastBins,
+            MappedRegions,
+            Mapped,
+            Unused,
+            FastBinsFree,
+            InUse,
+            Free,
+            Releasable;
     }
 }

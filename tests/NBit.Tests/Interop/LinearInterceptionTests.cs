@@ -9,9 +9,10 @@ public sealed unsafe class LinearInterceptionTests
     [Test]
     public void Linear_is_intercepted_once_and_equals_aten_linear_bit_for_bit(
         [Values(new long[] { 5, 32 }, new long[] { 3, 7, 32 }, new long[] { 2, 3, 4, 32 }, new long[] { 32 })]
-        long[] shape,
+            long[] shape,
         [Values] bool bias,
-        [Values(ScalarType.Float32, ScalarType.Float64, ScalarType.BFloat16, ScalarType.Float16)] ScalarType dtype)
+        [Values(ScalarType.Float32, ScalarType.Float64, ScalarType.BFloat16, ScalarType.Float16)] ScalarType dtype
+    )
     {
         using var scope = NewDisposeScope();
         var layer = nn.Linear(32, 48, hasBias: bias, dtype: dtype);
@@ -30,7 +31,8 @@ public sealed unsafe class LinearInterceptionTests
 
     private static long Count()
     {
-        long linear, gradMode;
+        long linear,
+            gradMode;
         NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_interposed_count(&linear, &gradMode));
         return linear;
     }

@@ -45,12 +45,15 @@ public sealed class PrecisionInputTests
     [TestCase("32-TRUE")]
     [TestCase(" 32-true")]
     [TestCase("8")]
-    public void Another_string_is_refused_with_those_that_are_allowed(string text) => Assert.That(
-        () => PrecisionInput.FromString(text),
-        Throws.ArgumentException.With.Message.EqualTo(
-            $"Precision '{text}' is invalid. Allowed precision values: ('transformer-engine', "
-            + "'transformer-engine-float16', '16-true', '16-mixed', 'bf16-true', 'bf16-mixed', '32-true', '64-true', "
-                + "64, 32, 16, '64', '32', '16', 'bf16')"));
+    public void Another_string_is_refused_with_those_that_are_allowed(string text) =>
+        Assert.That(
+            () => PrecisionInput.FromString(text),
+            Throws.ArgumentException.With.Message.EqualTo(
+                $"Precision '{text}' is invalid. Allowed precision values: ('transformer-engine', "
+                    + "'transformer-engine-float16', '16-true', '16-mixed', 'bf16-true', 'bf16-mixed', '32-true', '64-true', "
+                    + "64, 32, 16, '64', '32', '16', 'bf16')"
+            )
+        );
 
     [TestCase("nf4", "nf4")]
     [TestCase("nf4-dq", "nf4-dq")]
@@ -61,14 +64,19 @@ public sealed class PrecisionInputTests
     [TestCase("int8-something", "int8")]
     [TestCase("int4", "nf4")]
     [TestCase("bitsandbytes", "nf4")]
-    public void A_quantized_mode_is_refused_with_the_plugin_to_write(string text, string mode) => Assert.That(
-        () => PrecisionInput.FromString(text),
-        Throws.ArgumentException.With.Message.EndsWith(
-            $". Quantized modes are plugins: pass plugin: new BitsandbytesPrecision(\"{mode}\") instead of a "
-                + "precision."));
+    public void A_quantized_mode_is_refused_with_the_plugin_to_write(string text, string mode) =>
+        Assert.That(
+            () => PrecisionInput.FromString(text),
+            Throws.ArgumentException.With.Message.EndsWith(
+                $". Quantized modes are plugins: pass plugin: new BitsandbytesPrecision(\"{mode}\") instead of a "
+                    + "precision."
+            )
+        );
 
     [Test]
-    public void Another_integer_is_refused([Values(0, 8, -16, 128)] int bits) => Assert.That(
-        () => PrecisionInput.FromInt32(bits),
-            Throws.ArgumentException.With.Message.StartsWith($"Precision {bits} is invalid. Allowed"));
+    public void Another_integer_is_refused([Values(0, 8, -16, 128)] int bits) =>
+        Assert.That(
+            () => PrecisionInput.FromInt32(bits),
+            Throws.ArgumentException.With.Message.StartsWith($"Precision {bits} is invalid. Allowed")
+        );
 }

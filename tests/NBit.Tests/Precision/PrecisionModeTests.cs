@@ -21,18 +21,26 @@ public sealed class PrecisionModeTests
     }
 
     [Test]
-    public void An_unknown_name_is_refused_with_those_there_are() => Assert.That(
-        () => PrecisionModes.Create("8-true", DeviceType.CPU),
-        Throws.InstanceOf<NotSupportedException>().With.Message.EqualTo(
-            $"precision '8-true' is not in this version of NBit; it has {string.Join(", ", PrecisionModes.Names)}"));
+    public void An_unknown_name_is_refused_with_those_there_are() =>
+        Assert.That(
+            () => PrecisionModes.Create("8-true", DeviceType.CPU),
+            Throws
+                .InstanceOf<NotSupportedException>()
+                .With.Message.EqualTo(
+                    $"precision '8-true' is not in this version of NBit; it has {string.Join(", ", PrecisionModes.Names)}"
+                )
+        );
 
     [TestCase("16")]
     [TestCase("bf16-true")]
     [TestCase(null)]
-    public void Mixed_precision_takes_its_own_two_names_only(string? name) => Assert.That(
-        () => new MixedPrecision(name!, DeviceType.CPU),
-        Throws.ArgumentException.With.Message.StartsWith("Passed `MixedPrecision(precision=")
-            .And.Message.Contains("Precision must be '16-mixed' or 'bf16-mixed'."));
+    public void Mixed_precision_takes_its_own_two_names_only(string? name) =>
+        Assert.That(
+            () => new MixedPrecision(name!, DeviceType.CPU),
+            Throws
+                .ArgumentException.With.Message.StartsWith("Passed `MixedPrecision(precision=")
+                .And.Message.Contains("Precision must be '16-mixed' or 'bf16-mixed'.")
+        );
 
     [Test]
     public void Bfloat16_needs_no_scaler()
@@ -41,7 +49,9 @@ public sealed class PrecisionModeTests
         Assert.That(
             () => new MixedPrecision("bf16-mixed", DeviceType.CPU, scaler),
             Throws.ArgumentException.With.Message.StartsWith(
-                "`precision='bf16-mixed'` does not use a scaler, found NBit.Amp.GradScaler."));
+                "`precision='bf16-mixed'` does not use a scaler, found NBit.Amp.GradScaler."
+            )
+        );
     }
 
     [Test]
@@ -57,7 +67,9 @@ public sealed class PrecisionModeTests
         using var model = nn.Linear(2, 2);
         using var optimizer = optim.AdamW(model.parameters(), eps: epsilon);
         Assert.That(
-            () => new HalfPrecision("bf16-true").CheckOptimizer(optimizer, clipsGradients: true), Throws.Nothing);
+            () => new HalfPrecision("bf16-true").CheckOptimizer(optimizer, clipsGradients: true),
+            Throws.Nothing
+        );
         if (allowed)
         {
             Assert.That(() => new HalfPrecision().CheckOptimizer(optimizer, clipsGradients: false), Throws.Nothing);
@@ -66,24 +78,30 @@ public sealed class PrecisionModeTests
         {
             Assert.That(
                 () => new HalfPrecision().CheckOptimizer(optimizer, clipsGradients: false),
-                Throws.InstanceOf<NotSupportedException>()
-                    .With.Message.Contains("which is 0 in float16, the dtype of its parameters"));
+                Throws
+                    .InstanceOf<NotSupportedException>()
+                    .With.Message.Contains("which is 0 in float16, the dtype of its parameters")
+            );
         }
     }
 
     [Test]
     public void An_epsilon_of_any_parameter_group_counts()
     {
-        using Linear first = nn.Linear(2, 2), second = nn.Linear(2, 2);
+        using Linear first = nn.Linear(2, 2),
+            second = nn.Linear(2, 2);
         using var optimizer = optim.AdamW(first.parameters(), eps: 1e-3);
         optimizer.add_param_group(new AdamW.ParamGroup(second.parameters(), eps: 1e-8));
-        Assert.That(() => new HalfPrecision()
-            .CheckOptimizer(optimizer, clipsGradients: false), Throws.InstanceOf<NotSupportedException>());
+        Assert.That(
+            () => new HalfPrecision().CheckOptimizer(optimizer, clipsGradients: false),
+            Throws.InstanceOf<NotSupportedException>()
+        );
     }
 
     [Test]
     public void Converting_casts_gradients_with_their_parameters_and_leaves_nothing_behind(
-        [Values("64-true", "bf16-true", "16-true")] string name)
+        [Values("64-true", "bf16-true", "16-true")] string name
+    )
     {
         using var mode = new ModeScope(PrecisionModes.Create(name, DeviceType.CPU));
         using var model = nn.Linear(2, 3);
@@ -105,7 +123,8 @@ public sealed class PrecisionModeTests
     [Test]
     public void Tied_weights_stay_tied()
     {
-        using Linear first = nn.Linear(3, 3, hasBias: false), second = nn.Linear(3, 3, hasBias: false);
+        using Linear first = nn.Linear(3, 3, hasBias: false),
+            second = nn.Linear(3, 3, hasBias: false);
         second.weight = first.weight;
         using var model = nn.Sequential(first, second);
         new HalfPrecision("bf16-true").ConvertModule(model);

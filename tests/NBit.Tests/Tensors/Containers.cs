@@ -40,17 +40,13 @@ internal sealed class Opaque(Tensor value)
 internal sealed class Sealed : List<Tensor>
 {
     public Sealed(int capacity)
-        : base(capacity)
-    {
-    }
+        : base(capacity) { }
 }
 
 /// <summary>A dictionary with a constructor for no comparer.</summary>
 internal sealed class Features : Dictionary<string, Tensor>
 {
-    public Features()
-    {
-    }
+    public Features() { }
 
     public Features(string note, StringComparer comparer)
         : base(comparer) => Note = note;

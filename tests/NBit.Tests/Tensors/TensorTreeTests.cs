@@ -1,7 +1,7 @@
+using System.Collections;
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Collections.ObjectModel;
-using System.Collections;
 using NBit.Tensors;
 using NBit.Tests.Training;
 using TorchSharp;
@@ -21,103 +21,154 @@ public sealed class TensorTreeTests
     public void EndScope() => _scope.Dispose();
 
     /// <summary>Containers with the tensors 0, 1, 2, ... in depth-first order.</summary>
-    private static IEnumerable<TestCaseData> Structures() => new (string Name, Func<object> Make, int Count)[]
-    {
-        ("tensor", () => T(0), 1),
-        ("array", () => new[] { T(0), T(1) }, 2),
-        ("jagged array", () => new[] { new[] { T(0) }, new[] { T(1), T(2) } }, 3),
-        ("two-dimensional array", () => new[,] { { T(0), T(1), T(2) }, { T(3), T(4), T(5) } }, 6),
-        ("array that begins at 1", OneBased, 2),
-        ("array of objects", () => new object?[] { 3, T(0), null, "text", T(1) }, 2),
-        ("list", () => new List<Tensor> { T(0), T(1) }, 2),
-        ("nested lists", () => new List<List<Tensor>> { new() { T(0) }, new() { T(1), T(2) } }, 3),
-        ("list of tuples", () => new List<(string, Tensor)> { ("a", T(0)), ("b", T(1)) }, 2),
-        ("array list", () => new ArrayList { T(0), 1, T(1) }, 2),
-        ("wrapping collection", () => new Collection<Tensor> { T(0), T(1) }, 2),
-        ("observable collection", () => new ObservableCollection<Tensor> { T(0), T(1) }, 2),
-        ("array segment", () => new ArraySegment<Tensor>([T(0), T(1)]), 2),
-        ("memory", () => new Memory<Tensor>([T(0), T(1)]), 2),
-        ("value tuple", () => (T(0), 7, T(1)), 2),
-        ("value tuple of nine", () => (T(0), T(1), T(2), T(3), T(4), T(5), T(6), T(7), T(8)), 9),
-        ("tuple", () => Tuple.Create(T(0), "text", T(1)), 2),
-        ("tuple of nine", () => Tuple.Create(1, 2, 3, 4, 5, 6, 7, Tuple.Create(T(0), T(1))), 2),
-        ("nested tuples", () => (T(0), (T(1), new[] { T(2) })), 3),
-        ("dictionary", () => new Dictionary<int, Tensor> { [1] = T(0), [2] = T(1) }, 2),
-        ("dictionary of lists", () => new Dictionary<int, object> { [1] = new List<Tensor> { T(0) }, [2] = 5 }, 1),
-        ("sorted dictionary", () => new SortedDictionary<int, Tensor> { [1] = T(0), [2] = T(1) }, 2),
-        ("sorted list", () => new SortedList<int, Tensor> { [1] = T(0), [2] = T(1) }, 2),
-        ("ordered dictionary", () => new OrderedDictionary<int, Tensor> { [2] = T(0), [1] = T(1) }, 2),
-        ("concurrent dictionary", () => new ConcurrentDictionary<int, Tensor>([new(1, T(0))]), 1),
-        ("hashtable", () => new Hashtable { ["a"] = T(0) }, 1),
-        ("derived dictionary", () => new Features { ["a"] = T(0) }, 1),
-        ("key and value", () => KeyValuePair.Create("a", T(0)), 1),
-        ("record", () => new Named("x", T(0), T(1)), 2),
-        ("record with a null member", () => new Named("x", T(0)), 1),
-        ("derived record", () => new Child(T(2), T(0)) { Extra = T(1) }, 4),
-        ("record struct", () => new Pair(T(0), T(1)), 2),
-        ("struct", () => new Plain { Value = T(0), Number = 4 }, 1),
-        ("nullable struct", () => (Pair?)new Pair(T(0), T(1)), 2),
-        ("nested records", () => new Linked(T(0)) { Next = new Linked(T(1)) }, 2),
-    }.Select(structure => new TestCaseData(structure.Make, structure.Count).SetArgDisplayNames(structure.Name));
-
-    private static IEnumerable<TestCaseData> Uncopyable() => new (string Name, Func<object> Make)[]
-    {
-        ("read-only collection", () => new ReadOnlyCollection<Tensor>([T(0)])),
-        ("read-only dictionary", () => new ReadOnlyDictionary<int, Tensor>(new Dictionary<int, Tensor> { [0] = T(0) })),
-        ("immutable list", () => ImmutableList.Create(T(0))),
-        ("immutable array", () => ImmutableArray.Create(T(0))),
-        ("immutable dictionary", () => ImmutableDictionary<int, Tensor>.Empty.Add(0, T(0))),
-        ("list without a constructor", () => new Sealed(1) { T(0) }),
-        ("dictionary whose comparer is lost", () =>
-            new Features("", StringComparer.OrdinalIgnoreCase) { ["a"] = T(0) }),
-    }.Select(structure => new TestCaseData(structure.Make).SetArgDisplayNames(structure.Name));
-
-    private static IEnumerable<TestCaseData> WithParameters() => new (string Name, Func<Parameter, object> Make)[]
-    {
-        ("array", parameter => new[] { parameter }),
-        ("list", parameter => new List<Parameter> { parameter }),
-        ("dictionary", parameter => new Dictionary<int, Parameter> { [0] = parameter }),
-        ("tuple", parameter => (1, parameter)),
-    }.Select(structure => new TestCaseData(structure.Make(new Parameter(zeros(1)))).SetArgDisplayNames(structure.Name));
-
-    private static IEnumerable<TestCaseData> Comparers() => new (string Name, IDictionary Dictionary)[]
-    {
-        ("dictionary", new Dictionary<string, Tensor>(StringComparer.OrdinalIgnoreCase)),
-        ("sorted dictionary", new SortedDictionary<string, Tensor>(StringComparer.OrdinalIgnoreCase)),
-        ("sorted list", new SortedList<string, Tensor>(StringComparer.OrdinalIgnoreCase)),
-        ("ordered dictionary", new OrderedDictionary<string, Tensor>(StringComparer.OrdinalIgnoreCase)),
-        ("concurrent dictionary", new ConcurrentDictionary<string, Tensor>(StringComparer.OrdinalIgnoreCase)),
-        ("hashtable", new Hashtable(StringComparer.OrdinalIgnoreCase)),
-    }.Select(structure => new TestCaseData(structure.Dictionary).SetArgDisplayNames(structure.Name));
-
-    private static IEnumerable<TestCaseData> Cycles() => new (string Name, Func<object> Make)[]
-    {
-        ("list", () =>
+    private static IEnumerable<TestCaseData> Structures() =>
+        new (string Name, Func<object> Make, int Count)[]
         {
-            var list = new List<object> { T(0) };
-            list.Add(list);
-            list.Add(list);
-            return list;
-        }),
-        ("array", () =>
+            ("tensor", () => T(0), 1),
+            ("array", () => new[] { T(0), T(1) }, 2),
+            ("jagged array", () => new[] { new[] { T(0) }, new[] { T(1), T(2) } }, 3),
+            (
+                "two-dimensional array",
+                () =>
+                    new[,]
+                    {
+                        { T(0), T(1), T(2) },
+                        { T(3), T(4), T(5) },
+                    },
+                6
+            ),
+            ("array that begins at 1", OneBased, 2),
+            ("array of objects", () => new object?[] { 3, T(0), null, "text", T(1) }, 2),
+            ("list", () => new List<Tensor> { T(0), T(1) }, 2),
+            (
+                "nested lists",
+                () =>
+                    new List<List<Tensor>>
+                    {
+                        new() { T(0) },
+                        new() { T(1), T(2) },
+                    },
+                3
+            ),
+            ("list of tuples", () => new List<(string, Tensor)> { ("a", T(0)), ("b", T(1)) }, 2),
+            ("array list", () => new ArrayList { T(0), 1, T(1) }, 2),
+            ("wrapping collection", () => new Collection<Tensor> { T(0), T(1) }, 2),
+            ("observable collection", () => new ObservableCollection<Tensor> { T(0), T(1) }, 2),
+            ("array segment", () => new ArraySegment<Tensor>([T(0), T(1)]), 2),
+            ("memory", () => new Memory<Tensor>([T(0), T(1)]), 2),
+            ("value tuple", () => (T(0), 7, T(1)), 2),
+            ("value tuple of nine", () => (T(0), T(1), T(2), T(3), T(4), T(5), T(6), T(7), T(8)), 9),
+            ("tuple", () => Tuple.Create(T(0), "text", T(1)), 2),
+            ("tuple of nine", () => Tuple.Create(1, 2, 3, 4, 5, 6, 7, Tuple.Create(T(0), T(1))), 2),
+            ("nested tuples", () => (T(0), (T(1), new[] { T(2) })), 3),
+            ("dictionary", () => new Dictionary<int, Tensor> { [1] = T(0), [2] = T(1) }, 2),
+            (
+                "dictionary of lists",
+                () =>
+                    new Dictionary<int, object>
+                    {
+                        [1] = new List<Tensor> { T(0) },
+                        [2] = 5,
+                    },
+                1
+            ),
+            ("sorted dictionary", () => new SortedDictionary<int, Tensor> { [1] = T(0), [2] = T(1) }, 2),
+            ("sorted list", () => new SortedList<int, Tensor> { [1] = T(0), [2] = T(1) }, 2),
+            ("ordered dictionary", () => new OrderedDictionary<int, Tensor> { [2] = T(0), [1] = T(1) }, 2),
+            ("concurrent dictionary", () => new ConcurrentDictionary<int, Tensor>([new(1, T(0))]), 1),
+            ("hashtable", () => new Hashtable { ["a"] = T(0) }, 1),
+            ("derived dictionary", () => new Features { ["a"] = T(0) }, 1),
+            ("key and value", () => KeyValuePair.Create("a", T(0)), 1),
+            ("record", () => new Named("x", T(0), T(1)), 2),
+            ("record with a null member", () => new Named("x", T(0)), 1),
+            ("derived record", () => new Child(T(2), T(0)) { Extra = T(1) }, 4),
+            ("record struct", () => new Pair(T(0), T(1)), 2),
+            ("struct", () => new Plain { Value = T(0), Number = 4 }, 1),
+            ("nullable struct", () => (Pair?)new Pair(T(0), T(1)), 2),
+            ("nested records", () => new Linked(T(0)) { Next = new Linked(T(1)) }, 2),
+        }.Select(structure => new TestCaseData(structure.Make, structure.Count).SetArgDisplayNames(structure.Name));
+
+    private static IEnumerable<TestCaseData> Uncopyable() =>
+        new (string Name, Func<object> Make)[]
         {
-            var array = new object[1];
-            array[0] = array;
-            return array;
-        }),
-        ("dictionary", () =>
+            ("read-only collection", () => new ReadOnlyCollection<Tensor>([T(0)])),
+            (
+                "read-only dictionary",
+                () => new ReadOnlyDictionary<int, Tensor>(new Dictionary<int, Tensor> { [0] = T(0) })
+            ),
+            ("immutable list", () => ImmutableList.Create(T(0))),
+            ("immutable array", () => ImmutableArray.Create(T(0))),
+            ("immutable dictionary", () => ImmutableDictionary<int, Tensor>.Empty.Add(0, T(0))),
+            ("list without a constructor", () => new Sealed(1) { T(0) }),
+            (
+                "dictionary whose comparer is lost",
+                () => new Features("", StringComparer.OrdinalIgnoreCase) { ["a"] = T(0) }
+            ),
+        }.Select(structure => new TestCaseData(structure.Make).SetArgDisplayNames(structure.Name));
+
+    private static IEnumerable<TestCaseData> WithParameters() =>
+        new (string Name, Func<Parameter, object> Make)[]
         {
-            var dictionary = new Dictionary<int, object>();
-            dictionary[0] = dictionary;
-            return dictionary;
-        }),
-        ("record", () =>
+            ("array", parameter => new[] { parameter }),
+            ("list", parameter => new List<Parameter> { parameter }),
+            ("dictionary", parameter => new Dictionary<int, Parameter> { [0] = parameter }),
+            ("tuple", parameter => (1, parameter)),
+        }.Select(structure =>
+            new TestCaseData(structure.Make(new Parameter(zeros(1)))).SetArgDisplayNames(structure.Name)
+        );
+
+    private static IEnumerable<TestCaseData> Comparers() =>
+        new (string Name, IDictionary Dictionary)[]
         {
-            var record = new Linked(T(0));
-            record.Next = record;
-            return record;
-        }),
-    }.Select(structure => new TestCaseData(structure.Make).SetArgDisplayNames(structure.Name));
+            ("dictionary", new Dictionary<string, Tensor>(StringComparer.OrdinalIgnoreCase)),
+            ("sorted dictionary", new SortedDictionary<string, Tensor>(StringComparer.OrdinalIgnoreCase)),
+            ("sorted list", new SortedList<string, Tensor>(StringComparer.OrdinalIgnoreCase)),
+            ("ordered dictionary", new OrderedDictionary<string, Tensor>(StringComparer.OrdinalIgnoreCase)),
+            ("concurrent dictionary", new ConcurrentDictionary<string, Tensor>(StringComparer.OrdinalIgnoreCase)),
+            ("hashtable", new Hashtable(StringComparer.OrdinalIgnoreCase)),
+        }.Select(structure => new TestCaseData(structure.Dictionary).SetArgDisplayNames(structure.Name));
+
+    private static IEnumerable<TestCaseData> Cycles() =>
+        new (string Name, Func<object> Make)[]
+        {
+            (
+                "list",
+                () =>
+                {
+                    var list = new List<object> { T(0) };
+                    list.Add(list);
+                    list.Add(list);
+                    return list;
+                }
+            ),
+            (
+                "array",
+                () =>
+                {
+                    var array = new object[1];
+                    array[0] = array;
+                    return array;
+                }
+            ),
+            (
+                "dictionary",
+                () =>
+                {
+                    var dictionary = new Dictionary<int, object>();
+                    dictionary[0] = dictionary;
+                    return dictionary;
+                }
+            ),
+            (
+                "record",
+                () =>
+                {
+                    var record = new Linked(T(0));
+                    record.Next = record;
+                    return record;
+                }
+            ),
+        }.Select(structure => new TestCaseData(structure.Make).SetArgDisplayNames(structure.Name));
 
     [TestCaseSource(nameof(Structures))]
     public void Tensors_are_found_depth_first(Func<object> make, int count) =>
@@ -153,7 +204,8 @@ public sealed class TensorTreeTests
     [Test]
     public void Only_the_way_to_a_changed_tensor_is_copied()
     {
-        List<Tensor> changed = [T(0)], unchanged = [T(1)];
+        List<Tensor> changed = [T(0)],
+            unchanged = [T(1)];
         var value = new object[] { changed, unchanged };
         var mapped = TensorTree.Map(value, tensor => Value(tensor) == 0 ? tensor + 100 : tensor);
         Assert.That(mapped[0], Is.Not.SameAs(changed));
@@ -164,8 +216,18 @@ public sealed class TensorTreeTests
     public void What_is_no_tensor_stays_as_it_is()
     {
         var opaque = new Opaque(T(0));
-        var value = (1, 2.5, "text", opaque, (object?)null, new[] { 1, 2 }, new float[2, 2], DayOfWeek.Friday, 3m,
-            (Func<int>)(() => 1));
+        var value = (
+            1,
+            2.5,
+            "text",
+            opaque,
+            (object?)null,
+            new[] { 1, 2 },
+            new float[2, 2],
+            DayOfWeek.Friday,
+            3m,
+            (Func<int>)(() => 1)
+        );
         var mapped = TensorTree.Map(value, tensor => tensor + 100);
         Assert.That(mapped, Is.EqualTo(value));
         Assert.That(mapped.Item4, Is.SameAs(opaque));
@@ -185,7 +247,9 @@ public sealed class TensorTreeTests
     {
         Assert.That(TensorTree.Map(new Named("x", T(0)), tensor => tensor + 100).Name, Is.EqualTo("x"));
         Assert.That(
-            TensorTree.Map(new Plain { Value = T(0), Number = 4 }, tensor => tensor + 100).Number, Is.EqualTo(4));
+            TensorTree.Map(new Plain { Value = T(0), Number = 4 }, tensor => tensor + 100).Number,
+            Is.EqualTo(4)
+        );
     }
 
     [Test]
@@ -208,12 +272,17 @@ public sealed class TensorTreeTests
     public void A_container_that_cannot_be_copied_is_refused_by_name(Func<object> make)
     {
         var value = make();
-        TensorCount.AssertChangedBy(0, () =>
-        {
-            var error = Assert.Throws<NotSupportedException>(() => TensorTree.Map(value, tensor => tensor + 100));
-            Assert.That(error!.Message,
-                Does.StartWith($"{value.GetType()} holds tensors that must be converted, but cannot be copied"));
-        });
+        TensorCount.AssertChangedBy(
+            0,
+            () =>
+            {
+                var error = Assert.Throws<NotSupportedException>(() => TensorTree.Map(value, tensor => tensor + 100));
+                Assert.That(
+                    error!.Message,
+                    Does.StartWith($"{value.GetType()} holds tensors that must be converted, but cannot be copied")
+                );
+            }
+        );
         Assert.That(Values(value), Is.EqualTo(new[] { 0 }));
     }
 
@@ -221,11 +290,19 @@ public sealed class TensorTreeTests
     public void A_place_for_a_parameter_alone_is_refused_by_name(object value)
     {
         using var parameter = TensorTree.Tensors(value).Single();
-        TensorCount.AssertChangedBy(0, () => Assert.That(
-            () => TensorTree.Map(value, tensor => tensor + 100),
-            Throws.InstanceOf<NotSupportedException>().With.Message.Contains(
-                "holds a Parameter that must be converted, and cannot hold the Tensor that comes of it: declare it as "
-                    + "a Tensor.")));
+        TensorCount.AssertChangedBy(
+            0,
+            () =>
+                Assert.That(
+                    () => TensorTree.Map(value, tensor => tensor + 100),
+                    Throws
+                        .InstanceOf<NotSupportedException>()
+                        .With.Message.Contains(
+                            "holds a Parameter that must be converted, and cannot hold the Tensor that comes of it: declare it as "
+                                + "a Tensor."
+                        )
+                )
+        );
         Assert.That(TensorTree.Map(value, tensor => tensor), Is.SameAs(value));
     }
 
@@ -233,9 +310,14 @@ public sealed class TensorTreeTests
     public void A_container_that_holds_itself_is_refused(Func<object> make)
     {
         var value = make();
-        TensorCount.AssertChangedBy(0, () => Assert.That(
-            () => TensorTree.Map(value, tensor => tensor + 100),
-                Throws.ArgumentException.With.Message.Contains("or holds itself")));
+        TensorCount.AssertChangedBy(
+            0,
+            () =>
+                Assert.That(
+                    () => TensorTree.Map(value, tensor => tensor + 100),
+                    Throws.ArgumentException.With.Message.Contains("or holds itself")
+                )
+        );
         Assert.That(() => TensorTree.Tensors(value), Throws.ArgumentException);
     }
 
@@ -255,9 +337,18 @@ public sealed class TensorTreeTests
     public void A_function_that_throws_leaves_no_tensor_behind()
     {
         var value = new[] { T(0), T(1) };
-        TensorCount.AssertChangedBy(0, () => Assert.That(
-            () => TensorTree.Map(value, tensor => Value(tensor) == 0 ? tensor + 100 : throw new TimeoutException()),
-            Throws.InstanceOf<TimeoutException>()));
+        TensorCount.AssertChangedBy(
+            0,
+            () =>
+                Assert.That(
+                    () =>
+                        TensorTree.Map(
+                            value,
+                            tensor => Value(tensor) == 0 ? tensor + 100 : throw new TimeoutException()
+                        ),
+                    Throws.InstanceOf<TimeoutException>()
+                )
+        );
     }
 
     private static Tensor T(int value) => tensor(value);

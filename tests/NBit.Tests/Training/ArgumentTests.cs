@@ -14,23 +14,28 @@ public sealed class ArgumentTests
         Trainer,
     }
 
-    private static IEnumerable<TestCaseData> TrainerArguments() => new (Func<Trainer> Make, string Message)[]
-    {
-        (() => new Trainer(maxEpochs: -1), "maxEpochs is -1; allowed is 0 or more, or null"),
-        (() => new Trainer(maxSteps: -1), "maxSteps is -1; allowed is 0 or more, or null"),
-        (() => new Trainer(limitTrainBatches: -1), "limitTrainBatches is -1; allowed is 0 or more, or null"),
-        (() => new Trainer(limitValBatches: -1), "limitValBatches is -1; allowed is 0 or more, or null"),
-        (() => new Trainer(limitTestBatches: -1), "limitTestBatches is -1; allowed is 0 or more, or null"),
-        (() => new Trainer(limitPredictBatches: -1), "limitPredictBatches is -1; allowed is 0 or more, or null"),
-        (() => new Trainer(valCheckInterval: 0),
-            "valCheckInterval is 0; allowed is 1 or more batches, or null for the end of the epoch"),
-        (() => new Trainer(checkValEveryNEpoch: 0), "checkValEveryNEpoch is 0; allowed is 1 or more"),
-        (() => new Trainer(accumulateGradBatches: 0), "accumulateGradBatches is 0; allowed is 1 or more"),
-        (() => new Trainer(logEveryNSteps: 0), "logEveryNSteps is 0; allowed is 1 or more"),
-        (() => new Trainer(gradientClipVal: double.NaN), "gradientClipVal is NaN; allowed is a number or null"),
-        (() => new Trainer(gradientClipAlgorithm: (GradientClipAlgorithm)7),
-            "`gradient_clip_algorithm` 7 is invalid. Allowed algorithms: Norm, Value."),
-    }.Select(argument => new TestCaseData(argument.Make, argument.Message).SetArgDisplayNames(argument.Message));
+    private static IEnumerable<TestCaseData> TrainerArguments() =>
+        new (Func<Trainer> Make, string Message)[]
+        {
+            (() => new Trainer(maxEpochs: -1), "maxEpochs is -1; allowed is 0 or more, or null"),
+            (() => new Trainer(maxSteps: -1), "maxSteps is -1; allowed is 0 or more, or null"),
+            (() => new Trainer(limitTrainBatches: -1), "limitTrainBatches is -1; allowed is 0 or more, or null"),
+            (() => new Trainer(limitValBatches: -1), "limitValBatches is -1; allowed is 0 or more, or null"),
+            (() => new Trainer(limitTestBatches: -1), "limitTestBatches is -1; allowed is 0 or more, or null"),
+            (() => new Trainer(limitPredictBatches: -1), "limitPredictBatches is -1; allowed is 0 or more, or null"),
+            (
+                () => new Trainer(valCheckInterval: 0),
+                "valCheckInterval is 0; allowed is 1 or more batches, or null for the end of the epoch"
+            ),
+            (() => new Trainer(checkValEveryNEpoch: 0), "checkValEveryNEpoch is 0; allowed is 1 or more"),
+            (() => new Trainer(accumulateGradBatches: 0), "accumulateGradBatches is 0; allowed is 1 or more"),
+            (() => new Trainer(logEveryNSteps: 0), "logEveryNSteps is 0; allowed is 1 or more"),
+            (() => new Trainer(gradientClipVal: double.NaN), "gradientClipVal is NaN; allowed is a number or null"),
+            (
+                () => new Trainer(gradientClipAlgorithm: (GradientClipAlgorithm)7),
+                "`gradient_clip_algorithm` 7 is invalid. Allowed algorithms: Norm, Value."
+            ),
+        }.Select(argument => new TestCaseData(argument.Make, argument.Message).SetArgDisplayNames(argument.Message));
 
     [TestCaseSource(nameof(TrainerArguments))]
     public void A_number_outside_its_range_is_refused_by_name(Func<Trainer> make, string message) =>
@@ -38,13 +43,17 @@ public sealed class ArgumentTests
 
     [Test]
     public void A_precision_and_a_plugin_together_are_refused(
-        [Values] Owner owner, [Values("32-true", "16-mixed")] string precision)
+        [Values] Owner owner,
+        [Values("32-true", "16-mixed")] string precision
+    )
     {
         using var plugin = new MixedPrecision("bf16-mixed", DeviceType.CPU);
         Assert.That(
             () => Make(owner, precision, plugin),
             Throws.ArgumentException.With.Message.StartsWith(
-                $"Received both `precision={precision}` and `plugin={typeof(MixedPrecision)}`. Choose one."));
+                $"Received both `precision={precision}` and `plugin={typeof(MixedPrecision)}`. Choose one."
+            )
+        );
     }
 
     [Test]
@@ -71,19 +80,27 @@ public sealed class ArgumentTests
 
             Assert.That(
                 () => Make(owner, precision),
-                Throws.InstanceOf<NotSupportedException>().With.Message.EqualTo(
-                    $"precision '{precision}' is not in this version of NBit; it has "
-                        + $"{string.Join(", ", PrecisionModes.Names)}"));
+                Throws
+                    .InstanceOf<NotSupportedException>()
+                    .With.Message.EqualTo(
+                        $"precision '{precision}' is not in this version of NBit; it has "
+                            + $"{string.Join(", ", PrecisionModes.Names)}"
+                    )
+            );
         }
     }
 
     [Test]
     public void An_unknown_accelerator_is_refused_with_those_that_are_allowed(
-        [Values] Owner owner, [Values("", "CPU", "tpu")] string accelerator) =>
+        [Values] Owner owner,
+        [Values("", "CPU", "tpu")] string accelerator
+    ) =>
         Assert.That(
             () => Make(owner, accelerator: accelerator),
             Throws.ArgumentException.With.Message.StartsWith(
-                $"accelerator is '{accelerator}'; allowed are 'auto', 'cpu' and 'gpu' (or 'cuda')"));
+                $"accelerator is '{accelerator}'; allowed are 'auto', 'cpu' and 'gpu' (or 'cuda')"
+            )
+        );
 
     [Test]
     public void A_missing_gpu_is_refused_with_a_remedy([Values] Owner owner, [Values("gpu", "cuda")] string accelerator)
@@ -95,16 +112,21 @@ public sealed class ArgumentTests
 
         Assert.That(
             () => Make(owner, accelerator: accelerator),
-            Throws.InstanceOf<NotSupportedException>().With.Message.EqualTo(
-                $"accelerator '{accelerator}' with device 0: this machine has 0 CUDA devices that libtorch can use. "
-                + "Use accelerator 'cpu' or 'auto', or reference a CUDA build of libtorch."));
+            Throws
+                .InstanceOf<NotSupportedException>()
+                .With.Message.EqualTo(
+                    $"accelerator '{accelerator}' with device 0: this machine has 0 CUDA devices that libtorch can use. "
+                        + "Use accelerator 'cpu' or 'auto', or reference a CUDA build of libtorch."
+                )
+        );
     }
 
     [Test]
     public void A_second_cpu_is_refused([Values] Owner owner) =>
         Assert.That(
             () => Make(owner, devices: new[] { 1 }),
-                Throws.ArgumentException.With.Message.StartsWith("devices is [1], but there is one CPU: use 1"));
+            Throws.ArgumentException.With.Message.StartsWith("devices is [1], but there is one CPU: use 1")
+        );
 
     [TestCase(0, "devices is 0; allowed are 1, or one index of 0 or more, e.g. [0]")]
     [TestCase(-1, "devices is -1; allowed are 1, or one index of 0 or more, e.g. [0]")]
@@ -120,11 +142,14 @@ public sealed class ArgumentTests
     public void More_than_one_device_is_refused_as_not_supported_yet()
     {
         const string Message = ": more than one device is not supported yet; use 1, or one index, e.g. [0]";
-        Assert.That(() =>
-            (DevicesInput)2, Throws.InstanceOf<NotSupportedException>().With.Message.EqualTo("devices is 2" + Message));
         Assert.That(
-            () => (DevicesInput)new[] { 0, 1 }, Throws.InstanceOf<NotSupportedException>()
-                .With.Message.EqualTo("devices is [0, 1]" + Message));
+            () => (DevicesInput)2,
+            Throws.InstanceOf<NotSupportedException>().With.Message.EqualTo("devices is 2" + Message)
+        );
+        Assert.That(
+            () => (DevicesInput)new[] { 0, 1 },
+            Throws.InstanceOf<NotSupportedException>().With.Message.EqualTo("devices is [0, 1]" + Message)
+        );
         Assert.That(() => (DevicesInput)(int[])null!, Throws.ArgumentNullException);
     }
 
@@ -141,8 +166,12 @@ public sealed class ArgumentTests
     }
 
     private static PrecisionMode Make(
-        Owner owner, PrecisionInput precision = default, PrecisionMode? plugin = null, string accelerator = "cpu",
-            DevicesInput devices = default)
+        Owner owner,
+        PrecisionInput precision = default,
+        PrecisionMode? plugin = null,
+        string accelerator = "cpu",
+        DevicesInput devices = default
+    )
     {
         if (owner == Owner.Fabric)
         {

@@ -43,8 +43,13 @@ public abstract class CheckpointFixture
         module.Configure = parameters =>
         {
             var optimizer = AdamW(parameters, 0.1);
-            return [new OptimizerConfiguration(
-                optimizer, new SchedulerConfiguration(lr_scheduler.StepLR(optimizer, 2, 0.5), SchedulerInterval.Step))];
+            return
+            [
+                new OptimizerConfiguration(
+                    optimizer,
+                    new SchedulerConfiguration(lr_scheduler.StepLR(optimizer, 2, 0.5), SchedulerInterval.Step)
+                ),
+            ];
         };
         module.OnValidationLoss = (inner, loss) => inner.Log("val", loss);
         return module;
@@ -56,14 +61,16 @@ public abstract class CheckpointFixture
         trainer.Fit(module, Regression.Batches(2), Regression.Batches(1), resumeFrom);
     }
 
-    private protected Trainer MakeTrainer() => new(
-        plugin: new MixedPrecision("16-mixed", DeviceType.CPU, new GradScaler(DeviceType.CPU, 8)),
-        accelerator: "cpu",
-        maxEpochs: 1,
-        defaultRootDir: Folder.File("run"),
-        enableProgressBar: false,
-        handleInterrupt: false,
-        callbacks: [new EarlyStopping("val")]);
+    private protected Trainer MakeTrainer() =>
+        new(
+            plugin: new MixedPrecision("16-mixed", DeviceType.CPU, new GradScaler(DeviceType.CPU, 8)),
+            accelerator: "cpu",
+            maxEpochs: 1,
+            defaultRootDir: Folder.File("run"),
+            enableProgressBar: false,
+            handleInterrupt: false,
+            callbacks: [new EarlyStopping("val")]
+        );
 
     private protected void AssertRefused<TException>(params string[] message)
         where TException : Exception
@@ -78,14 +85,17 @@ public abstract class CheckpointFixture
         using var trainer = MakeTrainer();
         using var random = torch.random.get_rng_state();
         var (weights, scaler, numbers) = (module.Weights(), trainer.Precision.StateDict(), random.bytes.ToArray());
-        TensorCount.AssertChangedBy(0, () =>
-        {
-            var error = Assert.Throws<TException>(() => Fit(trainer, module, Checkpoint))!;
-            foreach (var part in message)
+        TensorCount.AssertChangedBy(
+            0,
+            () =>
             {
-                Assert.That(error.Message, Does.Contain(part));
+                var error = Assert.Throws<TException>(() => Fit(trainer, module, Checkpoint))!;
+                foreach (var part in message)
+                {
+                    Assert.That(error.Message, Does.Contain(part));
+                }
             }
-        });
+        );
         using var after = torch.random.get_rng_state();
         Assert.That(module.Weights(), Is.EqualTo(weights));
         Assert.That(trainer.Precision.StateDict(), Is.EqualTo(scaler));
@@ -94,8 +104,10 @@ public abstract class CheckpointFixture
     }
 
     private protected void Rewrite(
-        Action<JsonObject>? state = null, Action<Dictionary<string, string>>? metadata = null,
-            Action<Dictionary<string, Tensor>>? tensors = null)
+        Action<JsonObject>? state = null,
+        Action<Dictionary<string, string>>? metadata = null,
+        Action<Dictionary<string, Tensor>>? tensors = null
+    )
     {
         using var scope = NewDisposeScope();
         Dictionary<string, Tensor> content;
@@ -103,7 +115,10 @@ public abstract class CheckpointFixture
         using (var reader = SafetensorsReader.Open(Checkpoint))
         {
             content = reader.Header.Entries.ToDictionary(
-                entry => entry.Name, entry => reader.Read(entry.Name), StringComparer.Ordinal);
+                entry => entry.Name,
+                entry => reader.Read(entry.Name),
+                StringComparer.Ordinal
+            );
             texts = reader.Header.Metadata.ToDictionary(StringComparer.Ordinal);
         }
 

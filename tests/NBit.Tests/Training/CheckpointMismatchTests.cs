@@ -34,14 +34,16 @@ public sealed class CheckpointMismatchTests : CheckpointFixture
             $"{Checkpoint} is of another model than Regression: ",
             "_first.bias is missing",
             "other is not in the model",
-            "_last.weight is [1, 9], the model has [1, 8]");
+            "_last.weight is [1, 9], the model has [1, 8]"
+        );
     }
 
     [Test]
     public void Many_differences_are_counted()
     {
         Rewrite(tensors: tensors =>
-            Enumerable.Range(0, 9).ToList().ForEach(i => tensors[$"state_dict/other{i}"] = zeros(1)));
+            Enumerable.Range(0, 9).ToList().ForEach(i => tensors[$"state_dict/other{i}"] = zeros(1))
+        );
         AssertRefused<CheckpointMismatchException>("other4 is not in the model; and 4 more");
     }
 
@@ -51,27 +53,39 @@ public sealed class CheckpointMismatchTests : CheckpointFixture
         using var module = Regression.Make();
         using var trainer = Regression.Train();
         var before = module.Weights();
-        var path = Folder.File("4bit.safetensors", SafetensorsBytes.File(
-            [
-                SafetensorsBytes.Entry("_first.weight", "F4", "8,4", 0, 16),
+        var path = Folder.File(
+            "4bit.safetensors",
+            SafetensorsBytes.File(
+                [
+                    SafetensorsBytes.Entry("_first.weight", "F4", "8,4", 0, 16),
                     SafetensorsBytes.Entry("_first.bias", "F32", "8", 16, 48),
-                SafetensorsBytes.Entry("_last.weight", "F32", "1,8", 48, 80),
+                    SafetensorsBytes.Entry("_last.weight", "F32", "1,8", 48, 80),
                     SafetensorsBytes.Entry("_last.bias", "F32", "1", 80, 84),
-            ],
-            84));
+                ],
+                84
+            )
+        );
         Assert.That(
             () => trainer.Validate(module, Regression.Batches(1), path),
-            Throws.InstanceOf<CheckpointMismatchException>()
-                .With.Message.Contains("_first.weight is F4, which libtorch has no tensors of"));
+            Throws
+                .InstanceOf<CheckpointMismatchException>()
+                .With.Message.Contains("_first.weight is F4, which libtorch has no tensors of")
+        );
         Assert.That(module.Weights(), Is.EqualTo(before));
     }
 
-    [TestCase("SGD",
-        "holds the state of AdamW (1 groups, 4 parameters), the module configures SGD (1 groups, 4 parameters).")]
-    [TestCase("fewer",
-        "holds the state of AdamW (1 groups, 4 parameters), the module configures AdamW (1 groups, 2 parameters).")]
-    [TestCase("groups",
-        "holds the state of AdamW (1 groups, 4 parameters), the module configures AdamW (2 groups, 4 parameters).")]
+    [TestCase(
+        "SGD",
+        "holds the state of AdamW (1 groups, 4 parameters), the module configures SGD (1 groups, 4 parameters)."
+    )]
+    [TestCase(
+        "fewer",
+        "holds the state of AdamW (1 groups, 4 parameters), the module configures AdamW (1 groups, 2 parameters)."
+    )]
+    [TestCase(
+        "groups",
+        "holds the state of AdamW (1 groups, 4 parameters), the module configures AdamW (2 groups, 4 parameters)."
+    )]
     [TestCase("order", "the state of optimizer optimizer_states/0 is damaged, or of other parameters: ")]
     [TestCase("amsgrad", "", Description = "settings are the checkpoint's, as in PyTorch")]
     public void Another_optimizer_is_named(string configuration, string message)
@@ -89,8 +103,13 @@ public sealed class CheckpointMismatchTests : CheckpointFixture
                 "order" => AdamW(parameters.AsEnumerable().Reverse(), 0.1),
                 _ => AdamW(parameters, 0.1, amsgrad: true),
             };
-            return [new OptimizerConfiguration(
-                optimizer, new SchedulerConfiguration(lr_scheduler.StepLR(optimizer, 2, 0.5), SchedulerInterval.Step))];
+            return
+            [
+                new OptimizerConfiguration(
+                    optimizer,
+                    new SchedulerConfiguration(lr_scheduler.StepLR(optimizer, 2, 0.5), SchedulerInterval.Step)
+                ),
+            ];
         };
         if (message.Length == 0)
         {
@@ -100,7 +119,11 @@ public sealed class CheckpointMismatchTests : CheckpointFixture
         else
         {
             AssertRefused<CheckpointMismatchException>(
-                module, Checkpoint, message, "Configure the same optimizer, of the same parameters.");
+                module,
+                Checkpoint,
+                message,
+                "Configure the same optimizer, of the same parameters."
+            );
         }
     }
 
@@ -111,8 +134,12 @@ public sealed class CheckpointMismatchTests : CheckpointFixture
         using var trainer = MakeTrainer();
         Assert.That(
             () => trainer.Fit(module, Regression.Batches(1), resumeFrom: Checkpoint),
-            Throws.InstanceOf<CheckpointMismatchException>().With.Message.EqualTo(
-                $"{Checkpoint} has no state for optimizer optimizer_states/1: it was written with fewer optimizers"));
+            Throws
+                .InstanceOf<CheckpointMismatchException>()
+                .With.Message.EqualTo(
+                    $"{Checkpoint} has no state for optimizer optimizer_states/1: it was written with fewer optimizers"
+                )
+        );
     }
 
     [Test]
@@ -122,11 +149,18 @@ public sealed class CheckpointMismatchTests : CheckpointFixture
         module.Configure = parameters =>
         {
             var optimizer = AdamW(parameters, 0.1);
-            return [new OptimizerConfiguration(
-                optimizer, name == "none" ? null : new SchedulerConfiguration(lr_scheduler.ExponentialLR(optimizer)))];
+            return
+            [
+                new OptimizerConfiguration(
+                    optimizer,
+                    name == "none" ? null : new SchedulerConfiguration(lr_scheduler.ExponentialLR(optimizer))
+                ),
+            ];
         };
         AssertRefused<CheckpointMismatchException>(
-            module, $"{Checkpoint} holds the learning-rate schedulers [StepLR], the module configures [{name}]");
+            module,
+            $"{Checkpoint} holds the learning-rate schedulers [StepLR], the module configures [{name}]"
+        );
     }
 
     [Test]
@@ -135,10 +169,16 @@ public sealed class CheckpointMismatchTests : CheckpointFixture
         IReadOnlyList<OptimizerConfiguration> Configure(IEnumerable<Parameter> parameters, params string[] names)
         {
             var optimizer = AdamW(parameters, 0.1);
-            var inner = names.Select(
-                name => name == "StepLR" ? lr_scheduler.StepLR(optimizer, 2) : lr_scheduler.ExponentialLR(optimizer));
-            return [new OptimizerConfiguration(
-                optimizer, new SchedulerConfiguration(new lr_scheduler.impl.ChainedLR([.. inner])))];
+            var inner = names.Select(name =>
+                name == "StepLR" ? lr_scheduler.StepLR(optimizer, 2) : lr_scheduler.ExponentialLR(optimizer)
+            );
+            return
+            [
+                new OptimizerConfiguration(
+                    optimizer,
+                    new SchedulerConfiguration(new lr_scheduler.impl.ChainedLR([.. inner]))
+                ),
+            ];
         }
 
         using (var module = Make())
@@ -158,14 +198,19 @@ public sealed class CheckpointMismatchTests : CheckpointFixture
         using var other = Make();
         other.Configure = parameters =>
             fewer ? Configure(parameters, "StepLR") : Configure(parameters, "StepLR", "ExponentialLR");
-        AssertRefused<CheckpointMismatchException>(other, fewer
-            ? "it has 2 schedulers inside one that has 1 now"
-            : "it has a StepLR inside a scheduler where a ExponentialLR is now");
+        AssertRefused<CheckpointMismatchException>(
+            other,
+            fewer
+                ? "it has 2 schedulers inside one that has 1 now"
+                : "it has a StepLR inside a scheduler where a ExponentialLR is now"
+        );
     }
 
     [Test]
     public void Weights_alone_are_cast_to_the_model_they_are_loaded_into(
-        [Values("32-true", "64-true", "bf16-true", "16-true")] string mode, [Values] bool plain)
+        [Values("32-true", "64-true", "bf16-true", "16-true")] string mode,
+        [Values] bool plain
+    )
     {
         if (plain)
         {
@@ -181,7 +226,8 @@ public sealed class CheckpointMismatchTests : CheckpointFixture
                             tensors[name["state_dict/".Length..]] = tensor!.to(ScalarType.Float64);
                         }
                     }
-                });
+                }
+            );
         }
 
         using var expected = Make();
@@ -197,12 +243,14 @@ public sealed class CheckpointMismatchTests : CheckpointFixture
 
         var precision = PrecisionModes.Create(mode, DeviceType.CPU);
         precision.ConvertModule(expected);
-        foreach (var call in (Action<Trainer, Regression>[])
-        [
-            (trainer, module) => trainer.Validate(module, Regression.Batches(1), Checkpoint),
-            (trainer, module) => trainer.Test(module, Regression.Batches(1), Checkpoint),
-            (trainer, module) => trainer.Predict(module, Regression.Batches(1), Checkpoint),
-        ])
+        foreach (
+            var call in (Action<Trainer, Regression>[])
+                [
+                    (trainer, module) => trainer.Validate(module, Regression.Batches(1), Checkpoint),
+                    (trainer, module) => trainer.Test(module, Regression.Batches(1), Checkpoint),
+                    (trainer, module) => trainer.Predict(module, Regression.Batches(1), Checkpoint),
+                ]
+        )
         {
             using var scope = NewDisposeScope();
             using var module = Regression.Make(seed: 99);
@@ -222,7 +270,8 @@ public sealed class CheckpointMismatchTests : CheckpointFixture
 
     private sealed class TwoOptimizers : TrainingModule<(Tensor X, Tensor Y)>
     {
-        private readonly Linear _first = nn.Linear(4, 8), _last = nn.Linear(8, 1);
+        private readonly Linear _first = nn.Linear(4, 8),
+            _last = nn.Linear(8, 1);
 
         public TwoOptimizers()
             : base(nameof(TwoOptimizers)) => RegisterComponents();

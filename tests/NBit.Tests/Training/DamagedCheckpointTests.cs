@@ -8,47 +8,75 @@ namespace NBit.Tests.Training;
 /// <summary>Checkpoints that are damaged: each fault is named, and nothing was changed.</summary>
 public sealed class DamagedCheckpointTests : CheckpointFixture
 {
-    private static IEnumerable<TestCaseData> Damages() => new (string Name, Action<JsonObject> Damage, string Message)[]
-    {
-        ("no version", state => state.Remove("version"), "'version' is missing"),
-        ("a version that is no number", state => state["version"] = "one", "is damaged"),
-        ("no epoch", state => state.Remove("epoch"), "'epoch' is missing"),
-        ("an epoch that is no number", state => state["epoch"] = new JsonArray(), "is damaged"),
-        ("a step that is no whole number", state => state["global_step"] = 2.5, "is damaged"),
-        ("no loops", state => state.Remove("loops"), "'loops' is missing"),
-        ("loops that are no object", state => state["loops"] = 3, "is damaged"),
-        ("no batch", state => state["loops"]!.AsObject().Remove("batch"), "'batch' is missing"),
-        ("no means", state => state["loops"]!.AsObject().Remove("means"), "'means' is missing"),
-        ("a mean that is no pair", state =>
-            state["loops"]!["means"]!["x"] = new JsonArray(1), "a mean is no pair of a sum and a weight"),
-        ("a mean without a number", state =>
-            state["loops"]!["means"]!["x"] = new JsonArray(null, 1), "a number is missing"),
-        ("a metric that is no number", state => state["loops"]!["latest"]!["x"] = "much", "is damaged"),
-        ("no schedulers", state => state.Remove("lr_schedulers"), "'lr_schedulers' is missing"),
-        ("schedulers that are no list", state => state["lr_schedulers"] = 1, "is damaged"),
-        ("a scheduler that is no object", state => state["lr_schedulers"]![0] = 1, "is damaged"),
-        ("a scheduler's number that is none", state =>
-            state["lr_schedulers"]![0]!["_gamma"] = new JsonObject(), "is damaged"),
-        ("a scheduler's list that is none", state => state["lr_schedulers"]![0]!["_base_lrs"] = 1, "is damaged"),
-        ("no callbacks", state => state.Remove("callbacks"), "'callbacks' is missing"),
-        ("a stopping without a wait", state =>
-            state["callbacks"]!["EarlyStopping val Min"]!.AsObject().Remove("wait_count"), "'wait_count' is missing"),
-        ("a checkpoint without a list", state =>
-            Callback(state, "ModelCheckpoint").Remove("kept"), "'kept' is missing"),
-        ("a list of no files", state => Callback(state, "ModelCheckpoint")["kept"] = new JsonArray(1), "is damaged"),
-        ("no number of rows", state => Callback(state, "CsvMetrics").Remove("rows"), "'rows' is missing"),
-        ("a scaler without a scale", state =>
-            state["MixedPrecision"]!.AsObject().Remove("scale"), "'scale' is missing in the state of a GradScaler"),
-        ("a scaler's factor that cannot be", state =>
-            state["MixedPrecision"]!["growth_factor"] = 0.5, "The growth factor must be > 1.0."),
-    }.Select(damage => new TestCaseData(damage.Damage, damage.Message).SetArgDisplayNames(damage.Name));
+    private static IEnumerable<TestCaseData> Damages() =>
+        new (string Name, Action<JsonObject> Damage, string Message)[]
+        {
+            ("no version", state => state.Remove("version"), "'version' is missing"),
+            ("a version that is no number", state => state["version"] = "one", "is damaged"),
+            ("no epoch", state => state.Remove("epoch"), "'epoch' is missing"),
+            ("an epoch that is no number", state => state["epoch"] = new JsonArray(), "is damaged"),
+            ("a step that is no whole number", state => state["global_step"] = 2.5, "is damaged"),
+            ("no loops", state => state.Remove("loops"), "'loops' is missing"),
+            ("loops that are no object", state => state["loops"] = 3, "is damaged"),
+            ("no batch", state => state["loops"]!.AsObject().Remove("batch"), "'batch' is missing"),
+            ("no means", state => state["loops"]!.AsObject().Remove("means"), "'means' is missing"),
+            (
+                "a mean that is no pair",
+                state => state["loops"]!["means"]!["x"] = new JsonArray(1),
+                "a mean is no pair of a sum and a weight"
+            ),
+            (
+                "a mean without a number",
+                state => state["loops"]!["means"]!["x"] = new JsonArray(null, 1),
+                "a number is missing"
+            ),
+            ("a metric that is no number", state => state["loops"]!["latest"]!["x"] = "much", "is damaged"),
+            ("no schedulers", state => state.Remove("lr_schedulers"), "'lr_schedulers' is missing"),
+            ("schedulers that are no list", state => state["lr_schedulers"] = 1, "is damaged"),
+            ("a scheduler that is no object", state => state["lr_schedulers"]![0] = 1, "is damaged"),
+            (
+                "a scheduler's number that is none",
+                state => state["lr_schedulers"]![0]!["_gamma"] = new JsonObject(),
+                "is damaged"
+            ),
+            ("a scheduler's list that is none", state => state["lr_schedulers"]![0]!["_base_lrs"] = 1, "is damaged"),
+            ("no callbacks", state => state.Remove("callbacks"), "'callbacks' is missing"),
+            (
+                "a stopping without a wait",
+                state => state["callbacks"]!["EarlyStopping val Min"]!.AsObject().Remove("wait_count"),
+                "'wait_count' is missing"
+            ),
+            (
+                "a checkpoint without a list",
+                state => Callback(state, "ModelCheckpoint").Remove("kept"),
+                "'kept' is missing"
+            ),
+            (
+                "a list of no files",
+                state => Callback(state, "ModelCheckpoint")["kept"] = new JsonArray(1),
+                "is damaged"
+            ),
+            ("no number of rows", state => Callback(state, "CsvMetrics").Remove("rows"), "'rows' is missing"),
+            (
+                "a scaler without a scale",
+                state => state["MixedPrecision"]!.AsObject().Remove("scale"),
+                "'scale' is missing in the state of a GradScaler"
+            ),
+            (
+                "a scaler's factor that cannot be",
+                state => state["MixedPrecision"]!["growth_factor"] = 0.5,
+                "The growth factor must be > 1.0."
+            ),
+        }.Select(damage => new TestCaseData(damage.Damage, damage.Message).SetArgDisplayNames(damage.Name));
 
     [TestCaseSource(nameof(Damages))]
     public void A_damaged_entry_of_the_metadata_is_named(Action<JsonObject> damage, string message)
     {
         Rewrite(state: damage);
         AssertRefused<CheckpointMismatchException>(
-            $"{Checkpoint}: the metadata entry 'nbit.training' is damaged: ", message);
+            $"{Checkpoint}: the metadata entry 'nbit.training' is damaged: ",
+            message
+        );
     }
 
     [TestCase("", Description = "empty")]
@@ -66,7 +94,8 @@ public sealed class DamagedCheckpointTests : CheckpointFixture
     {
         Rewrite(state: state => state["version"] = 7);
         AssertRefused<CheckpointMismatchException>(
-            $"{Checkpoint} has version 7 of NBit's training checkpoints; this version of NBit reads 1");
+            $"{Checkpoint} has version 7 of NBit's training checkpoints; this version of NBit reads 1"
+        );
     }
 
     [Test]
@@ -75,7 +104,8 @@ public sealed class DamagedCheckpointTests : CheckpointFixture
         Rewrite(metadata: metadata => metadata.Clear());
         AssertRefused<CheckpointMismatchException>(
             $"{Checkpoint} is no training checkpoint: its metadata lack 'nbit.training'. To load weights alone, pass "
-                + "it to Validate, Test or Predict.");
+                + "it to Validate, Test or Predict."
+        );
     }
 
     [Test]
@@ -122,6 +152,8 @@ public sealed class DamagedCheckpointTests : CheckpointFixture
     }
 
     private static JsonObject Callback(JsonObject state, string name) =>
-        state["callbacks"]!.AsObject().First(entry => entry.Key.StartsWith(name, StringComparison.Ordinal))
+        state["callbacks"]!
+            .AsObject()
+            .First(entry => entry.Key.StartsWith(name, StringComparison.Ordinal))
             .Value!.AsObject();
 }

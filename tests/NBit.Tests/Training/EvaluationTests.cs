@@ -14,7 +14,8 @@ public sealed class EvaluationTests
         using var scope = NewDisposeScope();
         using var module = new Evaluated((inner, _, index) => inner.Log("m", index, batchSize: index + 1));
         using var trainer = Regression.Train();
-        var means = test ? trainer.Test(module, [ones(1), ones(1), ones(1)])
+        var means = test
+            ? trainer.Test(module, [ones(1), ones(1), ones(1)])
             : trainer.Validate(module, [ones(1), ones(1), ones(1)]);
         Assert.That(means["m"], Is.EqualTo(((0 * 1) + (1 * 2) + (2 * 3)) / 6.0));
         Assert.That(trainer.LoggedMetrics["m"], Is.EqualTo(means["m"]));
@@ -22,8 +23,16 @@ public sealed class EvaluationTests
 
     [Test]
     public void A_metric_may_be_a_tensor_of_any_dtype(
-        [Values(ScalarType.Float64, ScalarType.Float32, ScalarType.Float16, ScalarType.BFloat16, ScalarType.Int64,
-            ScalarType.Bool)] ScalarType dtype)
+        [Values(
+            ScalarType.Float64,
+            ScalarType.Float32,
+            ScalarType.Float16,
+            ScalarType.BFloat16,
+            ScalarType.Int64,
+            ScalarType.Bool
+        )]
+            ScalarType dtype
+    )
     {
         using var scope = NewDisposeScope();
         using var module = new Evaluated((inner, _, _) => inner.Log("m", tensor(1).to(dtype)));
@@ -35,14 +44,16 @@ public sealed class EvaluationTests
     public void An_evaluation_that_fails_leaves_no_metric_to_the_next_one()
     {
         using var scope = NewDisposeScope();
-        using var module = new Evaluated((inner, _, index) =>
-        {
-            inner.Log("m", 100);
-            if (index == 1)
+        using var module = new Evaluated(
+            (inner, _, index) =>
             {
-                throw new TimeoutException();
+                inner.Log("m", 100);
+                if (index == 1)
+                {
+                    throw new TimeoutException();
+                }
             }
-        });
+        );
         using var trainer = Regression.Train();
         Assert.That(() => trainer.Validate(module, [ones(1), ones(1)]), Throws.InstanceOf<TimeoutException>());
         module.OnStep = (inner, _, _) => inner.Log("m", 1);
@@ -87,21 +98,37 @@ public sealed class EvaluationTests
 
     [Test]
     public void Predictions_outlive_the_trainer_and_are_the_callers(
-        [ValueSource(typeof(Modes), nameof(Modes.All))] string mode)
+        [ValueSource(typeof(Modes), nameof(Modes.All))] string mode
+    )
     {
         using var x = arange(6, ScalarType.Float32);
-        using var module =
-            new Evaluated((_, _, _) => { }) { Prediction = batch => (batch * 2, new List<Tensor> { batch + 1 }) };
-        IReadOnlyList<object?> predictions = [];
-        TensorCount.AssertChangedBy(6, () =>
+        using var module = new Evaluated((_, _, _) => { })
         {
-            using var trainer = Regression.Train(plugin: Modes.Make(mode));
-            predictions = trainer.Predict(module, Shuffled(x));
-        });
-        var numbers = predictions.Cast<(Tensor Twice, List<Tensor> Next)>()
+            Prediction = batch => (batch * 2, new List<Tensor> { batch + 1 }),
+        };
+        IReadOnlyList<object?> predictions = [];
+        TensorCount.AssertChangedBy(
+            6,
+            () =>
+            {
+                using var trainer = Regression.Train(plugin: Modes.Make(mode));
+                predictions = trainer.Predict(module, Shuffled(x));
+            }
+        );
+        var numbers = predictions
+            .Cast<(Tensor Twice, List<Tensor> Next)>()
             .Select(prediction => (Numbers(prediction.Twice), Numbers(prediction.Next[0])));
-        Assert.That(numbers, Is.EqualTo(new[] { (new[] { 0f, 2 }, new[] { 1f, 2 }), (new[] { 4f, 6 }, new[] { 3f, 4 }),
-            (new[] { 8f, 10 }, new[] { 5f, 6 }) }));
+        Assert.That(
+            numbers,
+            Is.EqualTo(
+                new[]
+                {
+                    (new[] { 0f, 2 }, new[] { 1f, 2 }),
+                    (new[] { 4f, 6 }, new[] { 3f, 4 }),
+                    (new[] { 8f, 10 }, new[] { 5f, 6 }),
+                }
+            )
+        );
         TensorCount.AssertChangedBy(-6, () => Dispose(predictions));
     }
 
@@ -114,8 +141,10 @@ public sealed class EvaluationTests
         using var trainer = Regression.Train();
         IReadOnlyList<object?> predictions = [];
         TensorCount.AssertChangedBy(9, () => predictions = trainer.Predict(module, Shuffled(x)));
-        Assert.That(predictions.Cast<(Tensor X, Tensor, Tensor)>()
-            .SelectMany(prediction => Numbers(prediction.X)), Is.EqualTo(new[] { 0, 1, 2, 3, 4, 5 }));
+        Assert.That(
+            predictions.Cast<(Tensor X, Tensor, Tensor)>().SelectMany(prediction => Numbers(prediction.X)),
+            Is.EqualTo(new[] { 0, 1, 2, 3, 4, 5 })
+        );
         Dispose(predictions);
         Assert.That(module.Weight.IsInvalid || module.Buffer.IsInvalid, Is.False, "the module's own tensors are alive");
     }
@@ -126,19 +155,24 @@ public sealed class EvaluationTests
         using var x = arange(6, ScalarType.Float32);
         using var module = new Evaluated((_, _, _) => { }) { Prediction = batch => batch * 2 };
         using var trainer = Regression.Train();
-        TensorCount.AssertChangedBy(0, () =>
-        {
-            using var scope = NewDisposeScope();
-            Assert.That(((Tensor)trainer.Predict(module, Shuffled(x))[0]!).IsInvalid, Is.False);
-        });
+        TensorCount.AssertChangedBy(
+            0,
+            () =>
+            {
+                using var scope = NewDisposeScope();
+                Assert.That(((Tensor)trainer.Predict(module, Shuffled(x))[0]!).IsInvalid, Is.False);
+            }
+        );
     }
 
     [Test]
     public void Predictions_that_are_no_tensors_come_back_as_they_are()
     {
         using var x = arange(4, ScalarType.Float32);
-        using var module =
-            new Evaluated((_, _, _) => { }) { Prediction = batch => batch.sum().item<float>() > 2 ? "large" : null };
+        using var module = new Evaluated((_, _, _) => { })
+        {
+            Prediction = batch => batch.sum().item<float>() > 2 ? "large" : null,
+        };
         using var trainer = Regression.Train();
         Assert.That(trainer.Predict(module, Shuffled(x)), Is.EqualTo(new[] { null, "large" }));
     }
@@ -147,16 +181,23 @@ public sealed class EvaluationTests
     public void A_prediction_that_fails_leaves_no_tensor_behind()
     {
         using var x = arange(6, ScalarType.Float32);
-        using var module = new Evaluated((_, _, index) =>
-        {
-            if (index == 2)
+        using var module = new Evaluated(
+            (_, _, index) =>
             {
-                throw new TimeoutException();
+                if (index == 2)
+                {
+                    throw new TimeoutException();
+                }
             }
-        }) { Prediction = batch => batch * 2 };
+        )
+        {
+            Prediction = batch => batch * 2,
+        };
         using var trainer = Regression.Train();
         TensorCount.AssertChangedBy(
-            0, () => Assert.That(() => trainer.Predict(module, Shuffled(x)), Throws.InstanceOf<TimeoutException>()));
+            0,
+            () => Assert.That(() => trainer.Predict(module, Shuffled(x)), Throws.InstanceOf<TimeoutException>())
+        );
     }
 
     [Test]
@@ -172,7 +213,8 @@ public sealed class EvaluationTests
         Assert.That(() => trainer.Fit(module, [ones(1)], [ones(1)]), Missing("ValidationStep"));
 
         static NUnit.Framework.Constraints.IResolveConstraint Missing(string step) =>
-            Throws.InstanceOf<NotSupportedException>()
+            Throws
+                .InstanceOf<NotSupportedException>()
                 .With.Message.EqualTo(string.Format(System.Globalization.CultureInfo.InvariantCulture, Message, step));
     }
 
@@ -185,10 +227,14 @@ public sealed class EvaluationTests
         using var trainer = Regression.Train();
         trainer.Test(module, [ones(1)]);
         Assert.That(seen, Is.SameAs(trainer));
-        Assert.That(() => module.Trainer,
-            Throws.InvalidOperationException.With.Message.StartsWith("Evaluated is not attached to a Trainer"));
-        Assert.That(() => trainer.Module,
-            Throws.InvalidOperationException.With.Message.EqualTo("the trainer runs no module at the moment"));
+        Assert.That(
+            () => module.Trainer,
+            Throws.InvalidOperationException.With.Message.StartsWith("Evaluated is not attached to a Trainer")
+        );
+        Assert.That(
+            () => trainer.Module,
+            Throws.InvalidOperationException.With.Message.EqualTo("the trainer runs no module at the moment")
+        );
         Assert.That(trainer.Stage, Is.EqualTo(Stage.None));
     }
 
@@ -204,15 +250,17 @@ public sealed class EvaluationTests
         Assert.That(() => trainer.Predict(module, null!), Refusal.OfNull("batches"));
     }
 
-    private static ShuffledBatches<Tensor> Shuffled(Tensor x) => new(
-        (int)x.shape[0],
-        2,
-        samples =>
-        {
-            using var chosen = tensor(samples);
-            return x.index_select(0, chosen);
-        },
-        shuffle: false);
+    private static ShuffledBatches<Tensor> Shuffled(Tensor x) =>
+        new(
+            (int)x.shape[0],
+            2,
+            samples =>
+            {
+                using var chosen = tensor(samples);
+                return x.index_select(0, chosen);
+            },
+            shuffle: false
+        );
 
     private static float[] Numbers(Tensor tensor)
     {
@@ -252,9 +300,14 @@ public sealed class EvaluationTests
 
         public Tensor Buffer { get; } = ones(2).DetachFromDisposeScope();
 
-        public new void Log(string name, double value, bool? onStep = null, bool? onEpoch = null,
-            bool progressBar = false, double batchSize = 1) =>
-            base.Log(name, value, onStep, onEpoch, progressBar, batchSize);
+        public new void Log(
+            string name,
+            double value,
+            bool? onStep = null,
+            bool? onEpoch = null,
+            bool progressBar = false,
+            double batchSize = 1
+        ) => base.Log(name, value, onStep, onEpoch, progressBar, batchSize);
 
         public void Log(string name, Tensor value) => base.Log(name, value);
 

@@ -21,16 +21,20 @@ public sealed class FabricTests
 
         foreach (var (clipValue, maxNorm) in ((double?, double?)[])[(0.5, null), (null, 1)])
         {
-            Tensor y = null!, loss = null!;
+            Tensor y = null!,
+                loss = null!;
             AssertMakes(1, () => y = net.forward(x));
             AssertMakes(1, () => loss = y.sum());
             AssertMakes(0, optimizer.zero_grad);
             AssertMakes(0, () => fabric.Backward(loss));
-            AssertMakes(0, () =>
-            {
-                fabric.ClipGradients(optimizer, clipValue, maxNorm); // what it finds, the scaler keeps until the step
-                optimizer.step();
-            });
+            AssertMakes(
+                0,
+                () =>
+                {
+                    fabric.ClipGradients(optimizer, clipValue, maxNorm); // what it finds, the scaler keeps until the step
+                    optimizer.step();
+                }
+            );
             loss.Dispose();
             y.Dispose();
         }
@@ -38,7 +42,8 @@ public sealed class FabricTests
 
     [Test]
     public void A_forward_that_throws_leaves_no_tensor_behind(
-        [ValueSource(typeof(Modes), nameof(Modes.All))] string mode)
+        [ValueSource(typeof(Modes), nameof(Modes.All))] string mode
+    )
     {
         using var fabric = Modes.MakeFabric(mode);
         using var model = new Model(x => throw new TimeoutException($"{x.dtype}"));
@@ -65,7 +70,8 @@ public sealed class FabricTests
     [Test]
     public void A_model_may_return_its_own_tensors(
         [ValueSource(typeof(Modes), nameof(Modes.All))] string mode,
-            [Values("weight", "persistent", "transient")] string name)
+        [Values("weight", "persistent", "transient")] string name
+    )
     {
         using var fabric = Modes.MakeFabric(mode);
         using var model = new Model(_ => null!);
@@ -96,7 +102,8 @@ public sealed class FabricTests
     [Test]
     public void Setup_leaves_no_tensor_behind(
         [ValueSource(typeof(Modes), nameof(Modes.All))] string mode,
-            [ValueSource(typeof(Optimizers), nameof(Optimizers.Names))] string name)
+        [ValueSource(typeof(Optimizers), nameof(Optimizers.Names))] string name
+    )
     {
         using var fabric = Modes.MakeFabric(mode);
         using var model = nn.Linear(4, 2);
@@ -107,7 +114,9 @@ public sealed class FabricTests
     [TestCase("64-true", ScalarType.Float64)]
     [TestCase("bf16-true", ScalarType.BFloat16)]
     public void The_state_of_an_optimizer_that_has_not_stepped_gets_the_dtype_of_its_parameters(
-        string mode, ScalarType expected)
+        string mode,
+        ScalarType expected
+    )
     {
         foreach (var (name, make) in Optimizers.All)
         {
@@ -124,7 +133,8 @@ public sealed class FabricTests
 
     [Test]
     public void The_state_of_an_optimizer_that_has_stepped_stays(
-        [ValueSource(typeof(Optimizers), nameof(Optimizers.Names))] string name)
+        [ValueSource(typeof(Optimizers), nameof(Optimizers.Names))] string name
+    )
     {
         using var fabric = new Fabric("bf16-true", accelerator: "cpu");
         using var model = nn.Linear(4, 2);
@@ -166,8 +176,10 @@ public sealed class FabricTests
         Assert.That(net.Module, Is.SameAs(model));
         Assert.That(net.parameters(), Is.EqualTo(model.parameters()).Using<Tensor>(ReferenceEquals));
         Assert.That(net.state_dict().Keys, Is.EqualTo(model.state_dict().Keys));
-        Assert.That(net.named_buffers()
-            .Select(buffer => buffer.name), Is.EqualTo(model.named_buffers().Select(buffer => buffer.name)));
+        Assert.That(
+            net.named_buffers().Select(buffer => buffer.name),
+            Is.EqualTo(model.named_buffers().Select(buffer => buffer.name))
+        );
         Assert.That(net.modules(), Is.EqualTo(model.modules()));
         Assert.That(net.children(), Is.EqualTo(model.children()));
         Assert.That(net.GetName(), Is.EqualTo(model.GetName()));
@@ -186,7 +198,8 @@ public sealed class FabricTests
         using var fabric = new Fabric("bf16-true", accelerator: "cpu");
         using var model = nn.Bilinear(2, 3, 4);
         var net = fabric.Setup(model);
-        using Tensor left = ones(5, 2), right = ones(5, 3);
+        using Tensor left = ones(5, 2),
+            right = ones(5, 3);
         AssertMakes(1, () => Assert.That(net.forward(left, right).dtype, Is.EqualTo(ScalarType.Float32)));
         Assert.That(model.weight!.dtype, Is.EqualTo(ScalarType.BFloat16));
         Assert.That(net.GetName(), Is.EqualTo(model.GetName()));
@@ -201,9 +214,13 @@ public sealed class FabricTests
         using var unchanged = nn.Linear(4, 2);
         var (net, optimizer) = fabric.Setup(model, optim.SGD(model.parameters(), 0.1));
         Assert.That(
-            () => fabric.Setup(net), Throws.ArgumentException.With.Message.StartsWith("the model was set up already"));
-        Assert.That(() => fabric.Setup(optimizer),
-            Throws.ArgumentException.With.Message.StartsWith("the optimizer was set up already"));
+            () => fabric.Setup(net),
+            Throws.ArgumentException.With.Message.StartsWith("the model was set up already")
+        );
+        Assert.That(
+            () => fabric.Setup(optimizer),
+            Throws.ArgumentException.With.Message.StartsWith("the optimizer was set up already")
+        );
         Assert.That(() => fabric.Setup(net, optim.SGD(unchanged.parameters(), 0.1)), Throws.ArgumentException);
         Assert.That(() => fabric.Setup(unchanged, optimizer), Throws.ArgumentException);
         Assert.That(unchanged.weight.dtype, Is.EqualTo(ScalarType.Float32));
@@ -217,21 +234,26 @@ public sealed class FabricTests
         using var optimizer = optim.AdamW(model.parameters(), 0.1);
         Assert.That(
             () => fabric.Setup(model, optimizer),
-            Throws.InstanceOf<NotSupportedException>()
-                .With.Message.StartsWith("AdamW has eps 1E-08, which is 0 in float16"));
+            Throws
+                .InstanceOf<NotSupportedException>()
+                .With.Message.StartsWith("AdamW has eps 1E-08, which is 0 in float16")
+        );
         Assert.That(model.weight.dtype, Is.EqualTo(ScalarType.Float32));
     }
 
     [Test]
     public void A_backward_pass_of_its_own_is_refused_where_the_precision_needs_fabrics(
-        [Values("bf16-mixed", "16-mixed")] string mode)
+        [Values("bf16-mixed", "16-mixed")] string mode
+    )
     {
         using var fabric = Modes.MakeFabric(mode);
         using var model = nn.Linear(4, 2);
         var net = fabric.Setup(model);
         using var loss = net.forward(ones(3, 4)).sum();
-        Assert.That(() => loss.backward(),
-            Throws.Exception.With.Message.Contains("`fabric.Backward(loss)` instead of `loss.backward()`"));
+        Assert.That(
+            () => loss.backward(),
+            Throws.Exception.With.Message.Contains("`fabric.Backward(loss)` instead of `loss.backward()`")
+        );
         fabric.Backward(loss);
         Assert.That(model.weight.grad, Is.Not.Null);
     }
@@ -243,13 +265,16 @@ public sealed class FabricTests
         using var fabric = new Fabric(accelerator: "cpu");
         using var model = nn.Linear(4, 2);
         using var optimizer = optim.SGD(model.parameters(), 0.1);
-        Assert.That(() => fabric.ClipGradients(optimizer, clipValue, maxNorm),
-            Throws.ArgumentException.With.Message.Contains(message));
+        Assert.That(
+            () => fabric.ClipGradients(optimizer, clipValue, maxNorm),
+            Throws.ArgumentException.With.Message.Contains(message)
+        );
     }
 
     [Test]
     public void Clipping_refuses_a_norm_that_is_not_finite_before_it_changes_a_gradient(
-        [Values(1, 2, double.PositiveInfinity)] double norm)
+        [Values(1, 2, double.PositiveInfinity)] double norm
+    )
     {
         using var fabric = new Fabric(accelerator: "cpu");
         using var model = nn.Linear(4, 2);
@@ -258,7 +283,8 @@ public sealed class FabricTests
         model.bias!.grad!.fill_(float.PositiveInfinity);
         Assert.That(
             () => fabric.ClipGradients(optimizer, maxNorm: 1, normType: norm),
-            Throws.InvalidOperationException.With.Message.Contains("is non-finite, so it cannot be clipped"));
+            Throws.InvalidOperationException.With.Message.Contains("is non-finite, so it cannot be clipped")
+        );
         Assert.That(model.weight.grad!.data<float>().ToArray(), Is.All.EqualTo(1));
     }
 

@@ -26,7 +26,9 @@ public sealed class FitTests : DisposeScopeFixture
         using var trainer = Regression.Train(maxEpochs: maxEpochs, maxSteps: maxSteps);
         trainer.Fit(module, Regression.Batches(4));
         Assert.That(
-            (trainer.CurrentEpoch, trainer.GlobalStep, module.Losses.Count), Is.EqualTo((epochs, (long)steps, steps)));
+            (trainer.CurrentEpoch, trainer.GlobalStep, module.Losses.Count),
+            Is.EqualTo((epochs, (long)steps, steps))
+        );
     }
 
     [Test]
@@ -42,8 +44,12 @@ public sealed class FitTests : DisposeScopeFixture
     public void A_limit_of_batches_holds_for_each_epoch([Values(1, 2, 3, 4, 9)] int limit)
     {
         using var module = Regression.Make();
-        using var trainer =
-            new Trainer(accelerator: "cpu", maxEpochs: 2, limitTrainBatches: limit, enableProgressBar: false);
+        using var trainer = new Trainer(
+            accelerator: "cpu",
+            maxEpochs: 2,
+            limitTrainBatches: limit,
+            enableProgressBar: false
+        );
         trainer.Fit(module, Regression.Batches(4));
         Assert.That(module.Losses, Has.Count.EqualTo(2 * Math.Min(limit, 4)));
     }
@@ -54,8 +60,12 @@ public sealed class FitTests : DisposeScopeFixture
     {
         using var module = Make();
         using var trainer = new Trainer(
-            accelerator: "cpu", maxEpochs: maxEpochs, maxSteps: maxSteps, limitTrainBatches: 0,
-                enableProgressBar: false);
+            accelerator: "cpu",
+            maxEpochs: maxEpochs,
+            maxSteps: maxSteps,
+            limitTrainBatches: 0,
+            enableProgressBar: false
+        );
         trainer.Fit(module, Regression.Batches(4), Regression.Batches(1));
         Assert.That(_events, Is.Empty);
         Assert.That(trainer.GlobalStep, Is.Zero);
@@ -75,8 +85,12 @@ public sealed class FitTests : DisposeScopeFixture
     public void No_batches_are_no_test_and_no_prediction()
     {
         using var module = Make();
-        using var trainer =
-            new Trainer(accelerator: "cpu", limitTestBatches: 0, limitPredictBatches: 0, enableProgressBar: false);
+        using var trainer = new Trainer(
+            accelerator: "cpu",
+            limitTestBatches: 0,
+            limitPredictBatches: 0,
+            enableProgressBar: false
+        );
         Assert.That(trainer.Test(module, Regression.Batches(1)), Is.Empty);
         Assert.That(trainer.Predict(module, Regression.Batches(1)), Is.Empty);
         Assert.That(_events, Is.Empty);
@@ -87,12 +101,18 @@ public sealed class FitTests : DisposeScopeFixture
     {
         using var module = Make();
         using var trainer = new Trainer(
-            accelerator: "cpu", limitValBatches: 1, limitTestBatches: 2, limitPredictBatches: 3,
-                enableProgressBar: false);
+            accelerator: "cpu",
+            limitValBatches: 1,
+            limitTestBatches: 2,
+            limitPredictBatches: 3,
+            enableProgressBar: false
+        );
         trainer.Validate(module, Regression.Batches(4));
         trainer.Test(module, Regression.Batches(4));
         Assert.That(
-            _events, Is.EqualTo(new[] { "validation", "validation step 0", "test", "test step 0", "test step 1" }));
+            _events,
+            Is.EqualTo(new[] { "validation", "validation step 0", "test", "test step 0", "test step 1" })
+        );
         Assert.That(trainer.Predict(module, Regression.Batches(4)), Has.Count.EqualTo(3));
     }
 
@@ -106,7 +126,10 @@ public sealed class FitTests : DisposeScopeFixture
     {
         using var module = Make();
         using var trainer = Regression.Train(
-            maxEpochs: 3, valCheckInterval: valCheckInterval, checkValEveryNEpoch: checkValEveryNEpoch);
+            maxEpochs: 3,
+            valCheckInterval: valCheckInterval,
+            checkValEveryNEpoch: checkValEveryNEpoch
+        );
         List<long> seen = [];
         module.OnValidationLoss = (_, _) => seen.Add(trainer.GlobalStep);
         trainer.Fit(module, Regression.Batches(4), Regression.Batches(1));
@@ -119,11 +142,28 @@ public sealed class FitTests : DisposeScopeFixture
         using var module = Make();
         using var trainer = Regression.Train(maxEpochs: 2, valCheckInterval: 2);
         trainer.Fit(module, Regression.Batches(3), Regression.Batches(1));
-        Assert.That(_events, Is.EqualTo(new[]
-        {
-            "epoch 0", "batch 0", "batch 1", "validation", "validation step 0", "batch 2", "epoch 0 ends",
-            "epoch 1", "batch 0", "batch 1", "validation", "validation step 0", "batch 2", "epoch 1 ends",
-        }));
+        Assert.That(
+            _events,
+            Is.EqualTo(
+                new[]
+                {
+                    "epoch 0",
+                    "batch 0",
+                    "batch 1",
+                    "validation",
+                    "validation step 0",
+                    "batch 2",
+                    "epoch 0 ends",
+                    "epoch 1",
+                    "batch 0",
+                    "batch 1",
+                    "validation",
+                    "validation step 0",
+                    "batch 2",
+                    "epoch 1 ends",
+                }
+            )
+        );
     }
 
     [Test]
@@ -159,7 +199,9 @@ public sealed class FitTests : DisposeScopeFixture
         trainer.Fit(module, Regression.Batches(2), Regression.Batches(1));
         // epoch, batch, validation, its step, batch, validation, its step, epoch
         Assert.That(
-            modes.Select(mode => mode.Module), Is.EqualTo(new[] { true, true, true, false, true, true, false, true }));
+            modes.Select(mode => mode.Module),
+            Is.EqualTo(new[] { true, true, true, false, true, true, false, true })
+        );
         Assert.That(modes.Skip(1).Select(mode => mode.Dropout), Is.All.False);
         Assert.That((module.training, dropout.training), Is.EqualTo((true, false)));
         module.eval();
@@ -177,8 +219,12 @@ public sealed class FitTests : DisposeScopeFixture
         using var trainer = Regression.Train(maxEpochs: 2);
         trainer.Fit(module, Regression.Batches(3));
         Assert.That(module.Weights(), Is.EqualTo(before));
-        Assert.That(log.Warnings.Count(warning =>
-            warning.Contains("`training_step` returned `None`", StringComparison.Ordinal)), Is.LessThanOrEqualTo(1));
+        Assert.That(
+            log.Warnings.Count(warning =>
+                warning.Contains("`training_step` returned `None`", StringComparison.Ordinal)
+            ),
+            Is.LessThanOrEqualTo(1)
+        );
     }
 
     [Test]
@@ -194,8 +240,10 @@ public sealed class FitTests : DisposeScopeFixture
             Assert.That(log.Warnings, Has.Count.EqualTo(fit));
         }
 
-        Assert.That(log.Warnings[0],
-            Does.StartWith($"the loss is {(double)factor} at batch 1 of epoch 0 (step 1, precision 32-true)."));
+        Assert.That(
+            log.Warnings[0],
+            Does.StartWith($"the loss is {(double)factor} at batch 1 of epoch 0 (step 1, precision 32-true).")
+        );
     }
 
     [Test]
@@ -203,13 +251,21 @@ public sealed class FitTests : DisposeScopeFixture
     {
         using var module = Regression.Make();
         module.OnStep = (inner, loss, index) => inner.CurrentEpoch == 1 && index == 2 ? loss * float.NaN : loss;
-        using var trainer =
-            new Trainer(accelerator: "cpu", maxEpochs: 2, detectAnomalies: true, enableProgressBar: false);
+        using var trainer = new Trainer(
+            accelerator: "cpu",
+            maxEpochs: 2,
+            detectAnomalies: true,
+            enableProgressBar: false
+        );
         Assert.That(
             () => trainer.Fit(module, Regression.Batches(3)),
-            Throws.InstanceOf<NonFiniteLossException>().With.Message.EqualTo(
-                "the loss is NaN at batch 2 of epoch 1 (step 5, precision 32-true). Look at the batch and at the "
-                + "learning rate; in 16-true, at the optimizer's epsilon."));
+            Throws
+                .InstanceOf<NonFiniteLossException>()
+                .With.Message.EqualTo(
+                    "the loss is NaN at batch 2 of epoch 1 (step 5, precision 32-true). Look at the batch and at the "
+                        + "learning rate; in 16-true, at the optimizer's epsilon."
+                )
+        );
         Assert.That(AnomalyMode.IsEnabled, Is.False);
     }
 
@@ -218,10 +274,16 @@ public sealed class FitTests : DisposeScopeFixture
     {
         using var module = Regression.Make();
         module.OnStep = (_, loss, _) => loss + (loss * 0).sqrt(); // 0, with the gradient 0 * infinity
-        using var trainer =
-            new Trainer(accelerator: "cpu", maxEpochs: 1, detectAnomalies: true, enableProgressBar: false);
-        Assert.That(() =>
-            trainer.Fit(module, Regression.Batches(3)), Throws.Exception.With.Message.Contains("returned nan values"));
+        using var trainer = new Trainer(
+            accelerator: "cpu",
+            maxEpochs: 1,
+            detectAnomalies: true,
+            enableProgressBar: false
+        );
+        Assert.That(
+            () => trainer.Fit(module, Regression.Batches(3)),
+            Throws.Exception.With.Message.Contains("returned nan values")
+        );
     }
 
     [Test]
@@ -235,15 +297,18 @@ public sealed class FitTests : DisposeScopeFixture
             if (index == 1)
             {
                 errors.Add(Assert.Throws<InvalidOperationException>(() => trainer.Fit(module, Regression.Batches(1)))!);
-                errors.Add(Assert.Throws<InvalidOperationException>(
-                    () => trainer.Validate(module, Regression.Batches(1)))!);
+                errors.Add(
+                    Assert.Throws<InvalidOperationException>(() => trainer.Validate(module, Regression.Batches(1)))!
+                );
             }
 
             return loss;
         };
         trainer.Fit(module, Regression.Batches(3));
-        Assert.That(errors.Select(error => error.Message),
-            Is.All.EqualTo("the trainer runs Regression already; one call at a time"));
+        Assert.That(
+            errors.Select(error => error.Message),
+            Is.All.EqualTo("the trainer runs Regression already; one call at a time")
+        );
         Assert.That((trainer.CurrentEpoch, trainer.GlobalStep), Is.EqualTo((2, 6L)));
     }
 

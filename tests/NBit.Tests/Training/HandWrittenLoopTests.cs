@@ -18,7 +18,10 @@ public sealed class HandWrittenLoopTests : DisposeScopeFixture
 
     [Test]
     public void Accumulated_gradients_are_those_of_a_loop(
-        [Values(1, 2, 3, 4, 5, 7)] int accumulate, [Values] bool knowsItsLength, [Values] Clip clip)
+        [Values(1, 2, 3, 4, 5, 7)] int accumulate,
+        [Values] bool knowsItsLength,
+        [Values] Clip clip
+    )
     {
         using var expected = Regression.Make();
         var steps = Loop(expected, accumulate, clip, epochs: 2);
@@ -30,7 +33,8 @@ public sealed class HandWrittenLoopTests : DisposeScopeFixture
             accumulateGradBatches: accumulate,
             gradientClipVal: clip == Clip.Nothing ? null : Limit(clip),
             gradientClipAlgorithm: clip == Clip.Value ? GradientClipAlgorithm.Value : null,
-            enableProgressBar: false);
+            enableProgressBar: false
+        );
         var batches = Regression.Batches(Batches);
         trainer.Fit(module, knowsItsLength ? batches : Lazily(batches));
         Assert.That(trainer.GlobalStep, Is.EqualTo(steps));
@@ -56,8 +60,12 @@ public sealed class HandWrittenLoopTests : DisposeScopeFixture
         Loop(expected, accumulate: 2, Clip.Nothing, epochs: 1);
         using var module = Regression.Make();
         using var trainer = new Trainer(
-            accelerator: "cpu", maxEpochs: 1, accumulateGradBatches: 2, limitTrainBatches: Batches,
-                enableProgressBar: false);
+            accelerator: "cpu",
+            maxEpochs: 1,
+            accumulateGradBatches: 2,
+            limitTrainBatches: Batches,
+            enableProgressBar: false
+        );
         var batches = Regression.Batches(Batches).Concat(Regression.Batches(Batches)).ToList();
         trainer.Fit(module, knowsItsLength ? batches : Lazily(batches));
         Assert.That(module.Weights(), Is.EqualTo(expected.Weights()));
@@ -65,7 +73,8 @@ public sealed class HandWrittenLoopTests : DisposeScopeFixture
 
     [Test]
     public void Manual_optimization_with_two_optimizers_is_a_loop(
-        [Values("32-true", "bf16-mixed", "16-mixed")] string mode)
+        [Values("32-true", "bf16-mixed", "16-mixed")] string mode
+    )
     {
         using var expected = Regression.Make();
         using (var fabric = Modes.MakeFabric(mode))
@@ -152,8 +161,11 @@ public sealed class HandWrittenLoopTests : DisposeScopeFixture
     }
 
     private static IEnumerable<Parameter> Half(nn.Module module, string name) =>
-        module.named_parameters().Where(entry => entry.name.Contains(name, StringComparison.Ordinal))
-            .Select(entry => entry.parameter).ToList();
+        module
+            .named_parameters()
+            .Where(entry => entry.name.Contains(name, StringComparison.Ordinal))
+            .Select(entry => entry.parameter)
+            .ToList();
 
     /// <summary>Says that it has more batches than it gives.</summary>
     private sealed class Announced(List<(Tensor X, Tensor Y)> batches, int count)

@@ -75,26 +75,30 @@ public sealed class InitModuleTests
     [Test]
     public void The_scopes_end_also_when_an_exception_is_thrown(
         [ValueSource(typeof(Modes), nameof(Modes.All))] string mode,
-            [Values("module", "empty module", "tensor", "forward", "trainer")] string scope)
+        [Values("module", "empty module", "tensor", "forward", "trainer")] string scope
+    )
     {
         using var fabric = Modes.MakeFabric(mode);
         using var trainer = new Trainer(plugin: fabric.Precision, accelerator: "cpu", enableProgressBar: false);
         Assert.That(
             () =>
             {
-                using (scope switch
-                {
-                    "module" => fabric.InitModule(),
-                    "empty module" => fabric.InitModule(emptyInit: true),
-                    "tensor" => fabric.InitTensor(),
-                    "forward" => fabric.Autocast(),
-                    _ => trainer.InitModule(emptyInit: true),
-                })
+                using (
+                    scope switch
+                    {
+                        "module" => fabric.InitModule(),
+                        "empty module" => fabric.InitModule(emptyInit: true),
+                        "tensor" => fabric.InitTensor(),
+                        "forward" => fabric.Autocast(),
+                        _ => trainer.InitModule(emptyInit: true),
+                    }
+                )
                 {
                     throw new TimeoutException();
                 }
             },
-            Throws.InstanceOf<TimeoutException>());
+            Throws.InstanceOf<TimeoutException>()
+        );
         Assert.That(get_default_dtype(), Is.EqualTo(ScalarType.Float32));
         Assert.That(get_default_device().type, Is.EqualTo(DeviceType.CPU));
         Assert.That(Autocast.Current(DeviceType.CPU), Is.Null);

@@ -9,7 +9,8 @@ namespace NBit.Tests.Training;
 /// <summary>No call of the trainer leaves a tensor or native memory behind, however it ends.</summary>
 public sealed class LeakTests
 {
-    private const int Repetitions = 100;
+    private const int Repetitions = 100,
+        FewRepetitions = 20;
 
     public enum Ending
     {
@@ -22,45 +23,58 @@ public sealed class LeakTests
 
     [Test]
     public void A_fit_leaves_nothing_behind([ValueSource(typeof(Modes), nameof(Modes.All))] string mode) =>
-        AssertLeavesNothing((trainer, module, batches) => trainer.Fit(module, batches, batches), mode);
+        AssertLeavesNothing((trainer, module, batches) => trainer.Fit(module, batches, batches), mode, Repetitions);
 
     [Test]
     public void A_fit_that_ends_early_leaves_nothing_behind([Values] Ending ending) =>
-        AssertLeavesNothing((trainer, module, batches) =>
-        {
-            using var cancellation = new CancellationTokenSource();
-            module.OnStep = (_, loss, index) =>
+        AssertLeavesNothing(
+            (trainer, module, batches) =>
             {
-                if (index == 1 && ending == Ending.StepThrows)
+                using var cancellation = new CancellationTokenSource();
+                module.OnStep = (_, loss, index) =>
                 {
-                    throw new TimeoutException();
-                }
+                    if (index == 1 && ending == Ending.StepThrows)
+                    {
+                        throw new TimeoutException();
+                    }
 
-                if (ending == Ending.Cancelled)
+                    if (ending == Ending.Cancelled)
+                    {
+                        cancellation.Cancel();
+                    }
+
+                    return loss;
+                };
+                module.Configure = parameters =>
+                    ending == Ending.OptimizerIsRefused
+                        ? [optim.AdamW(parameters, 0.1), optim.Adam(parameters)]
+                        : [optim.AdamW(parameters, 0.1)];
+                var source =
+                    ending == Ending.SourceThrows
+                        ? batches.Select((batch, index) => index == 1 ? throw new IOException() : batch)
+                        : batches;
+                try
                 {
-                    cancellation.Cancel();
+                    trainer.Fit(module, source, batches, cancellationToken: cancellation.Token);
                 }
-
-                return loss;
-            };
-            module.Configure = parameters => ending == Ending.OptimizerIsRefused
-                ? [optim.AdamW(parameters, 0.1), optim.Adam(parameters)] : [optim.AdamW(parameters, 0.1)];
-            var source = ending == Ending.SourceThrows
-                ? batches.Select((batch, index) => index == 1 ? throw new IOException() : batch) : batches;
-            try
-            {
-                trainer.Fit(module, source, batches, cancellationToken: cancellation.Token);
+                catch (Exception error)
+                    when (error
+                            is TimeoutException
+                                or DataSourceException
+                                or InvalidOperationException
+                                or OperationCanceledException
+                    )
+                {
+                    Assert.That(ending, Is.Not.EqualTo(Ending.Done));
+                }
             }
-            catch (Exception error) when (error is TimeoutException or DataSourceException
-                or InvalidOperationException or OperationCanceledException)
-            {
-                Assert.That(ending, Is.Not.EqualTo(Ending.Done));
-            }
-        });
+        );
 
     [Test]
     public void An_evaluation_leaves_nothing_behind(
-        [Values("validate", "test", "predict")] string call, [Values("32-true", "bf16-true")] string mode) =>
+        [Values("validate", "test", "predict")] string call,
+        [Values("32-true", "bf16-true")] string mode
+    ) =>
         AssertLeavesNothing(
             (trainer, module, batches) =>
             {
@@ -81,7 +95,8 @@ public sealed class LeakTests
                         break;
                 }
             },
-            mode);
+            mode
+        );
 
     [Test]
     public void Writing_checkpoints_and_resuming_leave_nothing_behind([Values("32-true", "16-mixed")] string mode)
@@ -91,27 +106,36 @@ public sealed class LeakTests
         using var module = Regression.Make(dropout: 0.2);
         module.Configure = parameters => [optim.Adam(parameters, 0.01, amsgrad: true)];
         Fit(null);
-        TensorCount.AssertChangedBy(0, () =>
-        {
-            for (var repetition = 0; repetition < 10; repetition++)
+        TensorCount.AssertChangedBy(
+            0,
+            () =>
             {
-                Fit(directory.File("checkpoints/last.safetensors"));
-                Fit(null);
+                for (var repetition = 0; repetition < 10; repetition++)
+                {
+                    Fit(directory.File("checkpoints/last.safetensors"));
+                    Fit(null);
+                }
             }
-        });
+        );
         x.Dispose();
         y.Dispose();
 
         void Fit(string? resumeFrom)
         {
-            using var trainer =
-                Regression.Train(directory.Path, Modes.Make(mode), maxEpochs: resumeFrom is null ? 1 : 2);
+            using var trainer = Regression.Train(
+                directory.Path,
+                Modes.Make(mode),
+                maxEpochs: resumeFrom is null ? 1 : 2
+            );
             trainer.Fit(module, Shuffled(x, y), resumeFrom: resumeFrom);
         }
     }
 
     private static void AssertLeavesNothing(
-        Action<Trainer, Regression, ShuffledBatches<(Tensor X, Tensor Y)>> call, string mode = "32-true")
+        Action<Trainer, Regression, ShuffledBatches<(Tensor X, Tensor Y)>> call,
+        string mode = "32-true",
+        int repetitions = FewRepetitions
+    )
     {
         var (x, y) = Data();
         using var module = Regression.Make(dropout: 0.2);
@@ -123,16 +147,20 @@ public sealed class LeakTests
             accumulateGradBatches: 2,
             gradientClipVal: 1,
             enableProgressBar: false,
-            handleInterrupt: false);
+            handleInterrupt: false
+        );
         call(trainer, module, Shuffled(x, y)); // the scaler makes its tensors in the first run
         var memory = NativeMemory();
-        TensorCount.AssertChangedBy(0, () =>
-        {
-            for (var repetition = 0; repetition < Repetitions; repetition++)
+        TensorCount.AssertChangedBy(
+            0,
+            () =>
             {
-                call(trainer, module, Shuffled(x, y));
+                for (var repetition = 0; repetition < repetitions; repetition++)
+                {
+                    call(trainer, module, Shuffled(x, y));
+                }
             }
-        });
+        );
         Assert.That(NativeMemory(), Is.EqualTo(memory));
         x.Dispose();
         y.Dispose();
@@ -140,7 +168,8 @@ public sealed class LeakTests
 
     private static unsafe (long Bytes, long Blocks) NativeMemory()
     {
-        long bytes, blocks;
+        long bytes,
+            blocks;
         NativeStatus.ThrowIfFailed(Libnbit.nbit_memory_count(&bytes, &blocks));
         return (bytes, blocks);
     }

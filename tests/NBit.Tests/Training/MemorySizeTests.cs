@@ -28,7 +28,8 @@ public sealed class MemorySizeTests
     [Test]
     public void Shared_tensors_count_once()
     {
-        using TorchSharp.Modules.Linear first = nn.Linear(3, 3), second = nn.Linear(3, 3);
+        using TorchSharp.Modules.Linear first = nn.Linear(3, 3),
+            second = nn.Linear(3, 3);
         second.weight = first.weight;
         using var model = nn.Sequential(("first", first), ("second", second), ("again", first));
         Assert.That(MemorySize.ModuleBytes(model), Is.EqualTo((9 + 3 + 3) * sizeof(float)));

@@ -27,8 +27,11 @@ public sealed class MetricStoreTests
         Assert.That(metrics.LastStep, Is.EquivalentTo(Values(("m_step", 4))));
         Assert.That(metrics.Latest, Is.EquivalentTo(Values(("m", 4), ("m_step", 4))));
         Assert.That(metrics.EndEpoch(), Is.EquivalentTo(Values(("m_epoch", 2.5))));
-        Assert.That(metrics.Latest, Is.EquivalentTo(Values(("m", 2.5), ("m_step", 4), ("m_epoch", 2.5))),
-            "the plain name is the mean then");
+        Assert.That(
+            metrics.Latest,
+            Is.EquivalentTo(Values(("m", 2.5), ("m_step", 4), ("m_epoch", 2.5))),
+            "the plain name is the mean then"
+        );
     }
 
     [Test]
@@ -144,9 +147,14 @@ public sealed class MetricStoreTests
     }
 
     private static void Log(
-        MetricStore metrics, string name, double value, bool? onStep = null, bool? onEpoch = null,
-            bool progressBar = false, double batchSize = 1) =>
-        metrics.Log(name, value, onStep, onEpoch, progressBar, batchSize);
+        MetricStore metrics,
+        string name,
+        double value,
+        bool? onStep = null,
+        bool? onEpoch = null,
+        bool progressBar = false,
+        double batchSize = 1
+    ) => metrics.Log(name, value, onStep, onEpoch, progressBar, batchSize);
 
     private static Dictionary<string, double> Values(params (string Name, double Value)[] values) =>
         values.ToDictionary(entry => entry.Name, entry => entry.Value, StringComparer.Ordinal);

@@ -6,8 +6,9 @@ namespace NBit.Tests.Training;
 /// <summary>TorchSharp's optimizers, each with all the state that it can have.</summary>
 internal static class Optimizers
 {
-    public static readonly Dictionary<string,
-        Func<IEnumerable<Parameter>, optim.Optimizer>> All = new(StringComparer.Ordinal)
+    public static readonly Dictionary<string, Func<IEnumerable<Parameter>, optim.Optimizer>> All = new(
+        StringComparer.Ordinal
+    )
     {
         ["Adadelta"] = parameters => optim.Adadelta(parameters),
         ["Adagrad"] = parameters => optim.Adagrad(parameters),
@@ -25,7 +26,11 @@ internal static class Optimizers
     public static IEnumerable<string> Names => All.Keys;
 
     /// <summary>The tensors of an optimizer's state, by the order of its parameters.</summary>
-    public static List<Tensor> State(optim.Optimizer optimizer) => ((OptimizerHelper)optimizer).state_dict().State
-        .SelectMany(state => state.GetType().GetFields().Select(field => field.GetValue(state)).OfType<Tensor>())
-        .ToList();
+    public static List<Tensor> State(optim.Optimizer optimizer) =>
+        ((OptimizerHelper)optimizer)
+            .state_dict()
+            .State.SelectMany(state =>
+                state.GetType().GetFields().Select(field => field.GetValue(state)).OfType<Tensor>()
+            )
+            .ToList();
 }

@@ -15,7 +15,9 @@ namespace NBit.Tests.Training;
 /// </summary>
 internal sealed class RecordedRun
 {
-    public const int Samples = 14, BatchSize = 2, Epochs = 2;
+    public const int Samples = 14,
+        BatchSize = 2,
+        Epochs = 2;
 
     /// <summary>Of 16-mixed: the first steps overflow and are skipped.</summary>
     public const double InitialScale = 1 << 20;
@@ -30,8 +32,8 @@ internal sealed class RecordedRun
 
     public bool Shuffles { get; init; } = true;
 
-    public Func<IEnumerable<Parameter>, IReadOnlyList<OptimizerConfiguration>> Configure { get; init; } = parameters =>
-        [optim.AdamW(parameters, 0.01)];
+    public Func<IEnumerable<Parameter>, IReadOnlyList<OptimizerConfiguration>> Configure { get; init; } =
+        parameters => [optim.AdamW(parameters, 0.01)];
 
     /// <summary>Few checkpoints unless more are asked for: each waits for the disk.</summary>
     public IReadOnlyList<Callback> Callbacks { get; set; } = [Saving(4)];
@@ -63,7 +65,10 @@ internal sealed class RecordedRun
         using var trainer = new Trainer(
             plugin: Mode == "16-mixed"
                 ? new MixedPrecision(
-                    Mode, DeviceType.CPU, new GradScaler(DeviceType.CPU, InitialScale, growthInterval: 3))
+                    Mode,
+                    DeviceType.CPU,
+                    new GradScaler(DeviceType.CPU, InitialScale, growthInterval: 3)
+                )
                 : PrecisionModes.Create(Mode, DeviceType.CPU),
             accelerator: "cpu",
             maxEpochs: Epochs,
@@ -74,7 +79,8 @@ internal sealed class RecordedRun
             logEveryNSteps: 1,
             enableProgressBar: false,
             handleInterrupt: false,
-            callbacks: Callbacks);
+            callbacks: Callbacks
+        );
         using var cancellation = new CancellationTokenSource();
         optim.Optimizer optimizer = null!;
         module.Configure = parameters =>
@@ -85,10 +91,16 @@ internal sealed class RecordedRun
         };
         module.OnStep = (inner, loss, index) =>
         {
-            Losses[(inner.CurrentEpoch, index)] =
-                BitConverter.SingleToInt32Bits(loss.to(ScalarType.Float32).item<float>());
-            inner.Log("loss", loss.to(ScalarType.Float64).item<double>(), onStep: true, onEpoch: true, batchSize: index
-                + 1);
+            Losses[(inner.CurrentEpoch, index)] = BitConverter.SingleToInt32Bits(
+                loss.to(ScalarType.Float32).item<float>()
+            );
+            inner.Log(
+                "loss",
+                loss.to(ScalarType.Float64).item<double>(),
+                onStep: true,
+                onEpoch: true,
+                batchSize: index + 1
+            );
             if (Losses.Count == cancelAfter)
             {
                 cancellation.Cancel();
@@ -119,7 +131,9 @@ internal sealed class RecordedRun
     private static IEnumerable<string> Describe(Regression module, optim.Optimizer optimizer, PrecisionMode precision)
     {
         using var scope = NewDisposeScope();
-        return module.state_dict().Select(entry => $"{entry.Key} {Bits(entry.Value)}")
+        return module
+            .state_dict()
+            .Select(entry => $"{entry.Key} {Bits(entry.Value)}")
             .Concat(optimizer is OptimizerHelper ? Optimizers.State(optimizer).Select(Bits) : [])
             .Concat(optimizer.ParamGroups.Select(group => FormattableString.Invariant($"rate {group.LearningRate:R}")))
             .Concat(precision.StateDict().Select(entry => FormattableString.Invariant($"{entry.Key} {entry.Value:R}")))

@@ -9,7 +9,8 @@ namespace NBit.Tests.Training;
 /// <summary>A small network with dropout; what it does beside its step is chosen by properties.</summary>
 internal sealed class Regression : TrainingModule<(Tensor X, Tensor Y)>
 {
-    private readonly Linear _first = nn.Linear(4, 8), _last = nn.Linear(8, 1);
+    private readonly Linear _first = nn.Linear(4, 8),
+        _last = nn.Linear(8, 1);
     private readonly Dropout _dropout;
 
     public Regression(double dropout = 0)
@@ -34,9 +35,14 @@ internal sealed class Regression : TrainingModule<(Tensor X, Tensor Y)>
 
     public Tensor Predict(Tensor x) => _last.forward(_dropout.forward(nn.functional.relu(_first.forward(x))));
 
-    public new void Log(string name, double value, bool? onStep = null, bool? onEpoch = null, bool progressBar = false,
-        double batchSize = 1) =>
-        base.Log(name, value, onStep, onEpoch, progressBar, batchSize);
+    public new void Log(
+        string name,
+        double value,
+        bool? onStep = null,
+        bool? onEpoch = null,
+        bool progressBar = false,
+        double batchSize = 1
+    ) => base.Log(name, value, onStep, onEpoch, progressBar, batchSize);
 
     public override Tensor? TrainingStep((Tensor X, Tensor Y) batch, int batchIndex)
     {
@@ -81,9 +87,12 @@ internal sealed class Regression : TrainingModule<(Tensor X, Tensor Y)>
     public Dictionary<string, float[]> Weights()
     {
         using var scope = NewDisposeScope();
-        return state_dict().ToDictionary(
-            entry => entry.Key, entry => entry.Value.detach().to(ScalarType.Float32).reshape(-1).data<float>()
-                .ToArray(), StringComparer.Ordinal);
+        return state_dict()
+            .ToDictionary(
+                entry => entry.Key,
+                entry => entry.Value.detach().to(ScalarType.Float32).reshape(-1).data<float>().ToArray(),
+                StringComparer.Ordinal
+            );
     }
 
     /// <summary>A module that is the same each time, with what a fit needs.</summary>
@@ -115,17 +124,20 @@ internal sealed class Regression : TrainingModule<(Tensor X, Tensor Y)>
         int? valCheckInterval = null,
         int checkValEveryNEpoch = 1,
         int logEveryNSteps = 1,
-        params Callback[] callbacks) => new(
-        plugin: plugin,
-        accelerator: "cpu",
-        maxEpochs: maxEpochs,
-        maxSteps: maxSteps,
-        accumulateGradBatches: accumulate,
-        valCheckInterval: valCheckInterval,
-        checkValEveryNEpoch: checkValEveryNEpoch,
-        defaultRootDir: folder,
-        logEveryNSteps: logEveryNSteps,
-        enableProgressBar: false,
-        handleInterrupt: false,
-        callbacks: callbacks);
+        params Callback[] callbacks
+    ) =>
+        new(
+            plugin: plugin,
+            accelerator: "cpu",
+            maxEpochs: maxEpochs,
+            maxSteps: maxSteps,
+            accumulateGradBatches: accumulate,
+            valCheckInterval: valCheckInterval,
+            checkValEveryNEpoch: checkValEveryNEpoch,
+            defaultRootDir: folder,
+            logEveryNSteps: logEveryNSteps,
+            enableProgressBar: false,
+            handleInterrupt: false,
+            callbacks: callbacks
+        );
 }

@@ -10,8 +10,9 @@ namespace NBit.Tests.Training;
 /// <summary>A run that was interrupted and continued equals one that was not, bit for bit.</summary>
 public sealed class ResumeTests
 {
-    private static readonly Dictionary<string, Func<Optimizer, SchedulerConfiguration>> Schedulers =
-        new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, Func<Optimizer, SchedulerConfiguration>> Schedulers = new(
+        StringComparer.Ordinal
+    )
     {
         ["StepLR"] = optimizer => new(lr_scheduler.StepLR(optimizer, 2, 0.5), SchedulerInterval.Step),
         ["StepLR by epochs"] = optimizer => new(lr_scheduler.StepLR(optimizer, 1, 0.5)),
@@ -29,19 +30,35 @@ public sealed class ResumeTests
         ["CosineAnnealingLR"] = optimizer => new(lr_scheduler.CosineAnnealingLR(optimizer, 5), SchedulerInterval.Step),
         ["CyclicLR"] = optimizer => new(lr_scheduler.CyclicLR(optimizer, 0.001, 0.1, 3), SchedulerInterval.Step),
         ["OneCycleLR"] = optimizer => new(lr_scheduler.OneCycleLR(optimizer, 0.1, 20), SchedulerInterval.Step),
-        ["SequentialLR"] = optimizer => new(
-            lr_scheduler.SequentialLR(optimizer,
-                [lr_scheduler.LinearLR(optimizer, 0.5, 1, 4), lr_scheduler.ExponentialLR(optimizer, 0.9)], [4]),
-            SchedulerInterval.Step),
-        ["ChainedScheduler"] = optimizer => new(
-            new lr_scheduler.impl.ChainedLR([lr_scheduler.StepLR(optimizer, 3, 0.5),
-                lr_scheduler.ExponentialLR(optimizer, 0.9)]), SchedulerInterval.Step),
-        ["ReduceLROnPlateau"] = optimizer => new(
-            lr_scheduler.ReduceLROnPlateau(optimizer, factor: 0.5, patience: 1), SchedulerInterval.Step,
-                Monitor: "loss_step"),
-        ["ReduceLROnPlateau of validation"] = optimizer => new(
-            lr_scheduler.ReduceLROnPlateau(optimizer, factor: 0.5, patience: 0), SchedulerInterval.Epoch,
-                Monitor: "val"),
+        ["SequentialLR"] = optimizer =>
+            new(
+                lr_scheduler.SequentialLR(
+                    optimizer,
+                    [lr_scheduler.LinearLR(optimizer, 0.5, 1, 4), lr_scheduler.ExponentialLR(optimizer, 0.9)],
+                    [4]
+                ),
+                SchedulerInterval.Step
+            ),
+        ["ChainedScheduler"] = optimizer =>
+            new(
+                new lr_scheduler.impl.ChainedLR([
+                    lr_scheduler.StepLR(optimizer, 3, 0.5),
+                    lr_scheduler.ExponentialLR(optimizer, 0.9),
+                ]),
+                SchedulerInterval.Step
+            ),
+        ["ReduceLROnPlateau"] = optimizer =>
+            new(
+                lr_scheduler.ReduceLROnPlateau(optimizer, factor: 0.5, patience: 1),
+                SchedulerInterval.Step,
+                Monitor: "loss_step"
+            ),
+        ["ReduceLROnPlateau of validation"] = optimizer =>
+            new(
+                lr_scheduler.ReduceLROnPlateau(optimizer, factor: 0.5, patience: 0),
+                SchedulerInterval.Epoch,
+                Monitor: "val"
+            ),
     };
 
     private TemporaryDirectory _directory = null!;
@@ -56,45 +73,55 @@ public sealed class ResumeTests
 
     [Test]
     public void A_run_continues_from_every_step(
-        [Values("16-mixed", "bf16-true")] string mode, [Values(1, 2)] int accumulate,
-            [Values(3, null)] int? valCheckInterval)
+        [Values("16-mixed", "bf16-true")] string mode,
+        [Values(1, 2)] int accumulate,
+        [Values(3, null)] int? valCheckInterval
+    )
     {
-        RecordedRun Make() => new()
-        {
-            Mode = mode,
-            Accumulate = accumulate,
-            ValCheckInterval = valCheckInterval,
-            Callbacks = [RecordedRun.Saving(1)],
-            Configure = parameters =>
+        RecordedRun Make() =>
+            new()
             {
-                var optimizer = AdamW(parameters, 0.01, eps: 1e-3);
-                return [new OptimizerConfiguration(optimizer, Schedulers["StepLR"](optimizer))];
-            },
-        };
+                Mode = mode,
+                Accumulate = accumulate,
+                ValCheckInterval = valCheckInterval,
+                Callbacks = [RecordedRun.Saving(1)],
+                Configure = parameters =>
+                {
+                    var optimizer = AdamW(parameters, 0.01, eps: 1e-3);
+                    return [new OptimizerConfiguration(optimizer, Schedulers["StepLR"](optimizer))];
+                },
+            };
         var expected = AssertContinues(Make, everyStep: true);
-        Assert.That(expected.Final, Has.None.Matches("^Float\\d+ 0+$")
-            .And.None.StartsWith($"scale {RecordedRun.InitialScale}"), "some steps were made, some skipped");
+        Assert.That(
+            expected.Final,
+            Has.None.Matches("^Float\\d+ 0+$").And.None.StartsWith($"scale {RecordedRun.InitialScale}"),
+            "some steps were made, some skipped"
+        );
     }
 
     [Test]
     public void The_state_of_every_optimizer_is_restored(
-        [ValueSource(typeof(Optimizers), nameof(Optimizers.Names))] string name) =>
-        AssertContinues(() => new RecordedRun { Configure = parameters => [Optimizers.All[name](parameters)] });
+        [ValueSource(typeof(Optimizers), nameof(Optimizers.Names))] string name
+    ) => AssertContinues(() => new RecordedRun { Configure = parameters => [Optimizers.All[name](parameters)] });
 
     [Test]
     public void The_state_of_every_scheduler_is_restored([ValueSource(nameof(SchedulerNames))] string name) =>
-        AssertContinues(() => new RecordedRun
-        {
-            Configure = parameters =>
+        AssertContinues(() =>
+            new RecordedRun
             {
-                var optimizer = SGD(parameters, 0.05, momentum: 0.9);
-                return [new OptimizerConfiguration(optimizer, Schedulers[name](optimizer))];
-            },
-        });
+                Configure = parameters =>
+                {
+                    var optimizer = SGD(parameters, 0.05, momentum: 0.9);
+                    return [new OptimizerConfiguration(optimizer, Schedulers[name](optimizer))];
+                },
+            }
+        );
 
     [Test]
     public void A_cancelled_run_leaves_a_checkpoint_and_continues(
-        [Values(1, 3, 6, 7, 8, 13)] int batches, [Values(1, 2)] int accumulate)
+        [Values(1, 3, 6, 7, 8, 13)] int batches,
+        [Values(1, 2)] int accumulate
+    )
     {
         var expected = new RecordedRun { Accumulate = accumulate };
         expected.Fit(_directory.File("whole"));
@@ -114,20 +141,23 @@ public sealed class ResumeTests
 
     [Test]
     public void A_run_that_a_limit_ended_continues_where_it_was(
-        [Values(1, 3, 6, 7, 10)] int steps, [Values] bool byEpochs)
+        [Values(1, 3, 6, 7, 10)] int steps,
+        [Values] bool byEpochs
+    )
     {
         IReadOnlyList<Callback> callbacks = byEpochs ? [] : [new ModelCheckpoint(everyNTrainSteps: 1)];
-        RecordedRun Make(int? maxSteps = null) => new()
-        {
-            MaxSteps = maxSteps,
-            Shuffles = false, // without validation, which comes once more where a limit ends an epoch
-            Callbacks = callbacks,
-            Configure = parameters =>
+        RecordedRun Make(int? maxSteps = null) =>
+            new()
             {
-                var optimizer = AdamW(parameters, 0.01);
-                return [new OptimizerConfiguration(optimizer, Schedulers["StepLR by epochs"](optimizer))];
-            },
-        };
+                MaxSteps = maxSteps,
+                Shuffles = false, // without validation, which comes once more where a limit ends an epoch
+                Callbacks = callbacks,
+                Configure = parameters =>
+                {
+                    var optimizer = AdamW(parameters, 0.01);
+                    return [new OptimizerConfiguration(optimizer, Schedulers["StepLR by epochs"](optimizer))];
+                },
+            };
         var expected = Make();
         expected.Fit(_directory.File("whole"));
         var folder = _directory.File("limited");
@@ -168,7 +198,9 @@ public sealed class ResumeTests
         Assert.That(
             () => trainer.Fit(module, [], resumeFrom: "last"),
             Throws.InvalidOperationException.With.Message.StartsWith(
-                "resumeFrom is \"last\", but the trainer writes no checkpoints"));
+                "resumeFrom is \"last\", but the trainer writes no checkpoints"
+            )
+        );
     }
 
     [Test]
@@ -177,7 +209,8 @@ public sealed class ResumeTests
         RecordedRun Make() => new() { Callbacks = [new ModelCheckpoint(monitor: "val", saveTopK: 1)] };
         var first = _directory.File("first");
         Assert.That(() => Make().Fit(first, cancelAfter: 9), Throws.InstanceOf<OperationCanceledException>());
-        var before = Directory.GetFiles(first, "*", SearchOption.AllDirectories)
+        var before = Directory
+            .GetFiles(first, "*", SearchOption.AllDirectories)
             .ToDictionary(file => file, File.ReadAllBytes, StringComparer.Ordinal);
 
         var second = _directory.File("second");
@@ -192,39 +225,49 @@ public sealed class ResumeTests
     [Test]
     public void A_run_may_continue_in_another_precision(
         [ValueSource(typeof(Modes), nameof(Modes.All))] string saved,
-            [ValueSource(typeof(Modes), nameof(Modes.All))] string resumed)
+        [ValueSource(typeof(Modes), nameof(Modes.All))] string resumed
+    )
     {
-        RecordedRun Make(string mode, int? maxSteps) => new()
-        {
-            Mode = mode,
-            MaxSteps = maxSteps,
-            Callbacks = [],
-            Configure = parameters => [AdamW(parameters, 0.01, eps: 1e-3)],
-        };
+        RecordedRun Make(string mode, int? maxSteps) =>
+            new()
+            {
+                Mode = mode,
+                MaxSteps = maxSteps,
+                Callbacks = [],
+                Configure = parameters => [AdamW(parameters, 0.01, eps: 1e-3)],
+            };
         Make(saved, 3).Fit(_directory.Path);
         var rest = Make(resumed, 4);
         rest.Fit(_directory.Path, "last", seed: 99);
         Assert.That(rest.Losses.Keys, Is.EqualTo(new[] { (0, 3) }));
-        var dtype = resumed switch { "64-true" => "Float64", "bf16-true" => "BFloat16", "16-true" => "Float16", _ =>
-            "Float32" };
+        var dtype = resumed switch
+        {
+            "64-true" => "Float64",
+            "bf16-true" => "BFloat16",
+            "16-true" => "Float16",
+            _ => "Float32",
+        };
         Assert.That(rest.Final.Where(line => line.Contains("Float", StringComparison.Ordinal)), Is.All.Contains(dtype));
     }
 
     [Test]
     public void Momentum_is_cast_to_the_precision_that_resumes()
     {
-        RecordedRun Make(string mode, int maxSteps) => new()
-        {
-            Mode = mode,
-            MaxSteps = maxSteps,
-            Callbacks = [],
-            Configure = parameters => [SGD(parameters, 0.01, momentum: 0.9)],
-        };
+        RecordedRun Make(string mode, int maxSteps) =>
+            new()
+            {
+                Mode = mode,
+                MaxSteps = maxSteps,
+                Callbacks = [],
+                Configure = parameters => [SGD(parameters, 0.01, momentum: 0.9)],
+            };
         Make("64-true", 3).Fit(_directory.Path);
         var rest = Make("bf16-true", 4);
         rest.Fit(_directory.Path, "last");
         Assert.That(
-            rest.Final.Where(line => line.Contains("Float", StringComparison.Ordinal)), Is.All.Contains("BFloat16"));
+            rest.Final.Where(line => line.Contains("Float", StringComparison.Ordinal)),
+            Is.All.Contains("BFloat16")
+        );
     }
 
     [Test]
@@ -240,8 +283,12 @@ public sealed class ResumeTests
         Trainer.SeedEverything(resumeFrom is null ? 1 : 99);
         using var module = new Tied();
         using var trainer = new Trainer(
-            accelerator: "cpu", maxSteps: steps, defaultRootDir: resumeFrom is null ? _directory.Path
-                : null, enableProgressBar: false, handleInterrupt: false);
+            accelerator: "cpu",
+            maxSteps: steps,
+            defaultRootDir: resumeFrom is null ? _directory.Path : null,
+            enableProgressBar: false,
+            handleInterrupt: false
+        );
         using var x = ones(2, 3);
         trainer.Fit(module, [x], resumeFrom: resumeFrom);
         return module.parameters().SelectMany(parameter => parameter.data<float>().ToArray()).ToArray();
@@ -255,8 +302,11 @@ public sealed class ResumeTests
         expected.Fit(whole);
         var checkpoints = Directory.GetFiles(Path.Combine(whole, "checkpoints"), "epoch=*.safetensors");
         Assert.That(checkpoints, Has.Length.GreaterThan(2));
-        foreach (var checkpoint in everyStep ? checkpoints
-            : checkpoints.Where(file => file.EndsWith("step=4.safetensors", StringComparison.Ordinal)))
+        foreach (
+            var checkpoint in everyStep
+                ? checkpoints
+                : checkpoints.Where(file => file.EndsWith("step=4.safetensors", StringComparison.Ordinal))
+        )
         {
             var folder = _directory.File(Path.GetFileNameWithoutExtension(checkpoint));
             Directory.CreateDirectory(folder);
@@ -284,7 +334,8 @@ public sealed class ResumeTests
     /// <summary>Two layers with the same weight, each bias with an optimizer of its own.</summary>
     private sealed class Tied : TrainingModule<Tensor>
     {
-        private readonly Linear _first = nn.Linear(3, 3), _second = nn.Linear(3, 3);
+        private readonly Linear _first = nn.Linear(3, 3),
+            _second = nn.Linear(3, 3);
 
         public Tied()
             : base(nameof(Tied))

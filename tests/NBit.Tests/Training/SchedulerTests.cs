@@ -13,13 +13,27 @@ public sealed class SchedulerTests : DisposeScopeFixture
     [TestCase(SchedulerInterval.Epoch, 2, 1, "1 1 1 1 1 1 1 1")]
     [TestCase(SchedulerInterval.Step, 1, 1, "1 0.5 0.25 0.125 0.0625 0.03125 0.015625 0.0078125")]
     [TestCase(SchedulerInterval.Step, 2, 1, "1 1 0.5 0.5 0.25 0.25 0.125 0.125")]
-    [TestCase(SchedulerInterval.Step, 3, 1, "1 1 1 0.5 0.5 0.5 0.25 0.25",
-        Description = "the count goes on over epochs")]
+    [TestCase(
+        SchedulerInterval.Step,
+        3,
+        1,
+        "1 1 1 0.5 0.5 0.5 0.25 0.25",
+        Description = "the count goes on over epochs"
+    )]
     [TestCase(SchedulerInterval.Step, 1, 2, "1 1 0.5 0.5 0.25 0.25 0.125 0.125")]
-    [TestCase(SchedulerInterval.Step, 2, 2, "1 1 1 1 0.5 0.5 0.5 0.5",
-        Description = "optimizer steps count, not batches")]
+    [TestCase(
+        SchedulerInterval.Step,
+        2,
+        2,
+        "1 1 1 1 0.5 0.5 0.5 0.5",
+        Description = "optimizer steps count, not batches"
+    )]
     public void A_scheduler_steps_as_often_as_it_is_told(
-        SchedulerInterval interval, int frequency, int accumulate, string rates)
+        SchedulerInterval interval,
+        int frequency,
+        int accumulate,
+        string rates
+    )
     {
         using var module = Regression.Make();
         List<double> seen = [];
@@ -31,8 +45,13 @@ public sealed class SchedulerTests : DisposeScopeFixture
                 seen.Add(optimizer.ParamGroups.Single().LearningRate);
                 return loss * 0;
             };
-            return [new OptimizerConfiguration(
-                optimizer, new SchedulerConfiguration(lr_scheduler.StepLR(optimizer, 1, 0.5), interval, frequency))];
+            return
+            [
+                new OptimizerConfiguration(
+                    optimizer,
+                    new SchedulerConfiguration(lr_scheduler.StepLR(optimizer, 1, 0.5), interval, frequency)
+                ),
+            ];
         };
         using var trainer = Regression.Train(maxEpochs: 2, accumulate: accumulate);
         trainer.Fit(module, Regression.Batches(4));
@@ -47,8 +66,13 @@ public sealed class SchedulerTests : DisposeScopeFixture
         module.Configure = parameters =>
         {
             optimizer = SGD(parameters, 1);
-            return [new OptimizerConfiguration(
-                optimizer, new SchedulerConfiguration(lr_scheduler.StepLR(optimizer, 1, 0.5), SchedulerInterval.Step))];
+            return
+            [
+                new OptimizerConfiguration(
+                    optimizer,
+                    new SchedulerConfiguration(lr_scheduler.StepLR(optimizer, 1, 0.5), SchedulerInterval.Step)
+                ),
+            ];
         };
         using var trainer = Regression.Train(accumulate: 2);
         trainer.Fit(module, Regression.Batches(3).Where(_ => true));
@@ -66,8 +90,13 @@ public sealed class SchedulerTests : DisposeScopeFixture
         {
             optimizer = SGD(parameters, 1);
             var scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, factor: 0.5, patience: 0);
-            return [new OptimizerConfiguration(
-                optimizer, new SchedulerConfiguration(scheduler, interval, Monitor: monitor))];
+            return
+            [
+                new OptimizerConfiguration(
+                    optimizer,
+                    new SchedulerConfiguration(scheduler, interval, Monitor: monitor)
+                ),
+            ];
         };
         module.OnValidationLoss = (inner, _) => inner.Log("val_loss", 5);
         module.OnStep = (inner, loss, _) =>
@@ -96,7 +125,9 @@ public sealed class SchedulerTests : DisposeScopeFixture
             () => trainer.Fit(module, Regression.Batches(1), Regression.Batches(1)),
             Throws.InvalidOperationException.With.Message.EqualTo(
                 "a learning-rate scheduler monitors 'val_los', which was not logged; logged are: train_loss, "
-                    + "val_loss"));
+                    + "val_loss"
+            )
+        );
     }
 
     [Test]
@@ -108,7 +139,9 @@ public sealed class SchedulerTests : DisposeScopeFixture
             () => trainer.Fit(module, Regression.Batches(1)),
             Throws.InvalidOperationException.With.Message.EqualTo(
                 "Regression.ConfigureOptimizers gave a ReduceLROnPlateau scheduler without a Monitor: name the logged "
-                    + "metric that it follows"));
+                    + "metric that it follows"
+            )
+        );
         Assert.That(module.Losses, Is.Empty);
     }
 
@@ -120,8 +153,13 @@ public sealed class SchedulerTests : DisposeScopeFixture
         module.Configure = parameters =>
         {
             optimizer = SGD(parameters, 1);
-            return [new OptimizerConfiguration(
-                optimizer, new SchedulerConfiguration(lr_scheduler.StepLR(optimizer, 1, 0.5), Monitor: "m"))];
+            return
+            [
+                new OptimizerConfiguration(
+                    optimizer,
+                    new SchedulerConfiguration(lr_scheduler.StepLR(optimizer, 1, 0.5), Monitor: "m")
+                ),
+            ];
         };
         module.OnStep = (inner, loss, _) =>
         {
@@ -150,8 +188,10 @@ public sealed class SchedulerTests : DisposeScopeFixture
         var scheduler = lr_scheduler.StepLR(optimizer, 1);
         Assert.That(
             () => new SchedulerConfiguration(scheduler, Frequency: frequency),
-            Throws.InstanceOf<ArgumentOutOfRangeException>()
-                .With.Message.Contains("the frequency of a learning-rate scheduler is 1 or more"));
+            Throws
+                .InstanceOf<ArgumentOutOfRangeException>()
+                .With.Message.Contains("the frequency of a learning-rate scheduler is 1 or more")
+        );
     }
 
     private static Regression Plateau(string? monitor)
@@ -160,8 +200,13 @@ public sealed class SchedulerTests : DisposeScopeFixture
         module.Configure = parameters =>
         {
             var optimizer = SGD(parameters, 1);
-            return [new OptimizerConfiguration(
-                optimizer, new SchedulerConfiguration(lr_scheduler.ReduceLROnPlateau(optimizer), Monitor: monitor))];
+            return
+            [
+                new OptimizerConfiguration(
+                    optimizer,
+                    new SchedulerConfiguration(lr_scheduler.ReduceLROnPlateau(optimizer), Monitor: monitor)
+                ),
+            ];
         };
         return module;
     }
@@ -187,8 +232,13 @@ public sealed class SchedulerTests : DisposeScopeFixture
         public override IReadOnlyList<OptimizerConfiguration> ConfigureOptimizers()
         {
             var optimizer = SGD(_layer.parameters(), 1);
-            return [new OptimizerConfiguration(
-                optimizer, new SchedulerConfiguration(lr_scheduler.StepLR(optimizer, 1, 0.5), SchedulerInterval.Step))];
+            return
+            [
+                new OptimizerConfiguration(
+                    optimizer,
+                    new SchedulerConfiguration(lr_scheduler.StepLR(optimizer, 1, 0.5), SchedulerInterval.Step)
+                ),
+            ];
         }
     }
 }

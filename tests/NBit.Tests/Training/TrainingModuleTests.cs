@@ -21,7 +21,9 @@ public sealed class TrainingModuleTests : DisposeScopeFixture
             () => trainer.Fit(module, Regression.Batches(1)),
             Throws.InvalidOperationException.With.Message.EqualTo(
                 $"Regression.ConfigureOptimizers gave {count} optimizers; automatic optimization has one. Give one, or "
-                + "override AutomaticOptimization to return false and step them in TrainingStep."));
+                    + "override AutomaticOptimization to return false and step them in TrainingStep."
+            )
+        );
     }
 
     [Test]
@@ -32,8 +34,10 @@ public sealed class TrainingModuleTests : DisposeScopeFixture
         using var trainer = Regression.Train(plugin: new HalfPrecision());
         Assert.That(
             () => trainer.Fit(module, Regression.Batches(1)),
-            Throws.InstanceOf<NotSupportedException>()
-                .With.Message.StartsWith("AdamW has eps 1E-08, which is 0 in float16"));
+            Throws
+                .InstanceOf<NotSupportedException>()
+                .With.Message.StartsWith("AdamW has eps 1E-08, which is 0 in float16")
+        );
         Assert.That(module.Losses, Is.Empty);
     }
 
@@ -46,7 +50,9 @@ public sealed class TrainingModuleTests : DisposeScopeFixture
             () => trainer.Fit(module, [ones(1)]),
             Throws.InvalidOperationException.With.Message.EqualTo(
                 "Automatic gradient clipping is not supported for manual optimization. Remove "
-                + "`Trainer(gradient_clip_val=0.5)` or switch to automatic optimization."));
+                    + "`Trainer(gradient_clip_val=0.5)` or switch to automatic optimization."
+            )
+        );
     }
 
     [TestCase(null, null, 3.0, 4.0)]
@@ -57,7 +63,11 @@ public sealed class TrainingModuleTests : DisposeScopeFixture
     [TestCase(2.5, null, 1.5, 2.0)]
     [TestCase(100.0, null, 3.0, 4.0)]
     public void Gradients_are_clipped_by_the_limit(
-        double? limit, GradientClipAlgorithm? algorithm, double first, double second)
+        double? limit,
+        GradientClipAlgorithm? algorithm,
+        double first,
+        double second
+    )
     {
         using var module = new Manual();
         using var parameter = new Parameter(zeros(2));
@@ -93,8 +103,11 @@ public sealed class TrainingModuleTests : DisposeScopeFixture
     {
         using var module = Regression.Make();
         Assert.That(
-            () => module.Log("m", 1), Throws.InvalidOperationException.With.Message.EqualTo(
-                "Regression is not attached to a Trainer: its Trainer can be used inside hooks and steps only"));
+            () => module.Log("m", 1),
+            Throws.InvalidOperationException.With.Message.EqualTo(
+                "Regression is not attached to a Trainer: its Trainer can be used inside hooks and steps only"
+            )
+        );
     }
 
     [Test]
@@ -109,8 +122,9 @@ public sealed class TrainingModuleTests : DisposeScopeFixture
         {
             if (hook == "batch 0")
             {
-                errors.Add(Assert.Catch<IOException>(
-                    () => trainer.SaveCheckpoint(directory.File("file/inside.safetensors")))!);
+                errors.Add(
+                    Assert.Catch<IOException>(() => trainer.SaveCheckpoint(directory.File("file/inside.safetensors")))!
+                );
             }
         };
         trainer.Fit(module, Regression.Batches(1));
@@ -148,8 +162,15 @@ public sealed class TrainingModuleTests : DisposeScopeFixture
         {
             if (hook is "batch 1" or "validation")
             {
-                seen.Add((trainer.Stage, module.CurrentEpoch, trainer.CurrentBatch, module.GlobalStep,
-                    trainer.BatchesPerEpoch));
+                seen.Add(
+                    (
+                        trainer.Stage,
+                        module.CurrentEpoch,
+                        trainer.CurrentBatch,
+                        module.GlobalStep,
+                        trainer.BatchesPerEpoch
+                    )
+                );
             }
         };
         module.OnStep = (inner, loss, _) =>
@@ -159,13 +180,22 @@ public sealed class TrainingModuleTests : DisposeScopeFixture
             return loss;
         };
         trainer.Fit(module, Regression.Batches(2), Regression.Batches(1));
-        Assert.That(seen, Is.EqualTo(new[]
-        {
-            (Stage.Training, 0, 2, 2L, (int?)2), (Stage.Validation, 0, 2, 2L, 2), (Stage.Training, 1, 2, 4L, 2),
-                (Stage.Validation, 1, 2, 4L, 2),
-        }));
         Assert.That(
-            (trainer.Stage, trainer.CurrentEpoch, trainer.ConfiguredOptimizers.Count), Is.EqualTo((Stage.None, 2, 0)));
+            seen,
+            Is.EqualTo(
+                new[]
+                {
+                    (Stage.Training, 0, 2, 2L, (int?)2),
+                    (Stage.Validation, 0, 2, 2L, 2),
+                    (Stage.Training, 1, 2, 4L, 2),
+                    (Stage.Validation, 1, 2, 4L, 2),
+                }
+            )
+        );
+        Assert.That(
+            (trainer.Stage, trainer.CurrentEpoch, trainer.ConfiguredOptimizers.Count),
+            Is.EqualTo((Stage.None, 2, 0))
+        );
     }
 
     [Test]
@@ -174,10 +204,15 @@ public sealed class TrainingModuleTests : DisposeScopeFixture
         Callback[] given = [new ModelCheckpoint(), new CsvMetrics(), new ProgressBar(), new EarlyStopping("m")];
         using var trainer = new Trainer(accelerator: "cpu", defaultRootDir: "unused", callbacks: given);
         Assert.That(
-            trainer.Callbacks, Is.EqualTo(new[] { given[1], given[2], given[3], given[0] }), "checkpoints come last");
+            trainer.Callbacks,
+            Is.EqualTo(new[] { given[1], given[2], given[3], given[0] }),
+            "checkpoints come last"
+        );
         using var usual = new Trainer(accelerator: "cpu", defaultRootDir: "unused");
-        Assert.That(usual.Callbacks.Select(callback => callback.GetType().Name),
-            Is.EqualTo(new[] { "CsvMetrics", "ProgressBar", "ModelCheckpoint" }));
+        Assert.That(
+            usual.Callbacks.Select(callback => callback.GetType().Name),
+            Is.EqualTo(new[] { "CsvMetrics", "ProgressBar", "ModelCheckpoint" })
+        );
         using var bare = new Trainer(accelerator: "cpu", enableProgressBar: false);
         Assert.That(bare.Callbacks, Is.Empty);
     }

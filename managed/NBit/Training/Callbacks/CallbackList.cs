@@ -9,7 +9,11 @@ internal static class CallbackList
     /// <param name="enableProgressBar">Whether progress is shown.</param>
     /// <returns>All, the checkpoints last: they keep the state that the others have after the same event.</returns>
     public static List<Callback> Complete(
-        IEnumerable<Callback> given, bool hasFolder, int logEveryNSteps, bool enableProgressBar)
+        IEnumerable<Callback> given,
+        bool hasFolder,
+        int logEveryNSteps,
+        bool enableProgressBar
+    )
     {
         List<Callback> callbacks = [.. given];
         if (hasFolder)
@@ -23,8 +27,11 @@ internal static class CallbackList
             AddUnlessGiven(() => new ProgressBar());
         }
 
-        return [.. callbacks.Where(callback => callback is not ModelCheckpoint),
-            .. callbacks.OfType<ModelCheckpoint>()];
+        return
+        [
+            .. callbacks.Where(callback => callback is not ModelCheckpoint),
+            .. callbacks.OfType<ModelCheckpoint>(),
+        ];
 
         void AddUnlessGiven<T>(Func<T> make)
             where T : Callback

@@ -4,7 +4,9 @@ using System.Text.Json.Nodes;
 
 namespace NBit.Training.Callbacks;
 
-/// <summary>Writes metrics to <c>metrics.csv</c> in the trainer's folder: epoch, step, and a column for each name.</summary>
+/// <summary>
+/// Writes metrics to <c>metrics.csv</c> in the trainer's folder: epoch, step, and a column for each name.
+/// </summary>
 /// <remarks>
 /// A resumed run continues the file, without the rows that came after the checkpoint; a new run moves an older file
 /// aside. The format is RFC 4180's; numbers are written so that they can be read back exactly.
@@ -33,7 +35,9 @@ public sealed class CsvMetrics : Callback
     public override void OnFitStart(Trainer trainer)
     {
         ArgumentNullException.ThrowIfNull(trainer);
-        var folder = trainer.DefaultRootDir ?? throw new InvalidOperationException("CsvMetrics has no folder: give the Trainer a defaultRootDir");
+        var folder =
+            trainer.DefaultRootDir
+            ?? throw new InvalidOperationException("CsvMetrics has no folder: give the Trainer a defaultRootDir");
         Directory.CreateDirectory(folder);
         _path = Path.Combine(folder, "metrics.csv");
         _rows.Clear();
@@ -45,7 +49,13 @@ public sealed class CsvMetrics : Callback
         }
         else if (File.Exists(_path))
         {
-            File.Move(_path, Enumerable.Range(1, int.MaxValue).Select(number => Path.Combine(folder, $"metrics-{number}.csv")).First(path => !File.Exists(path)));
+            File.Move(
+                _path,
+                Enumerable
+                    .Range(1, int.MaxValue)
+                    .Select(number => Path.Combine(folder, $"metrics-{number}.csv"))
+                    .First(path => !File.Exists(path))
+            );
         }
 
         _rowsOfCheckpoint = null;
@@ -94,7 +104,11 @@ public sealed class CsvMetrics : Callback
             return;
         }
 
-        var row = metrics.ToDictionary(entry => entry.Key, entry => entry.Value.ToString("R", CultureInfo.InvariantCulture), StringComparer.Ordinal);
+        var row = metrics.ToDictionary(
+            entry => entry.Key,
+            entry => entry.Value.ToString("R", CultureInfo.InvariantCulture),
+            StringComparer.Ordinal
+        );
         row["epoch"] = $"{epoch}";
         row["step"] = $"{trainer.GlobalStep}";
         _rows.Add(row);
@@ -110,12 +124,20 @@ public sealed class CsvMetrics : Callback
         }
     }
 
-    private void WriteAll() => Checkpoints.AtomicFile.Write(_path, stream =>
-    {
-        using var writer = new StreamWriter(stream, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true);
-        writer.Write(Csv.Record(_columns));
-        _rows.ForEach(row => writer.Write(Record(row)));
-    });
+    private void WriteAll() =>
+        Checkpoints.AtomicFile.Write(
+            _path,
+            stream =>
+            {
+                using var writer = new StreamWriter(
+                    stream,
+                    new UTF8Encoding(encoderShouldEmitUTF8Identifier: false),
+                    leaveOpen: true
+                );
+                writer.Write(Csv.Record(_columns));
+                _rows.ForEach(row => writer.Write(Record(row)));
+            }
+        );
 
     private string Record(Dictionary<string, string> row) =>
         Csv.Record(_columns.Select(column => row.GetValueOrDefault(column, "")));
@@ -131,11 +153,19 @@ public sealed class CsvMetrics : Callback
         }
 
         _columns.AddRange(records[0].Skip(2));
-        _rows.AddRange(records.Skip(1)
-            .Where(fields => fields.Count == _columns.Count)
-            .Select(fields =>
-                _columns.Zip(fields).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal))
-            .TakeWhile((row, index) => _rowsOfCheckpoint is { } count ? index < count
-                : long.Parse(row["step"], CultureInfo.InvariantCulture) <= lastStep));
+        _rows.AddRange(
+            records
+                .Skip(1)
+                .Where(fields => fields.Count == _columns.Count)
+                .Select(fields =>
+                    _columns.Zip(fields).ToDictionary(pair => pair.First, pair => pair.Second, StringComparer.Ordinal)
+                )
+                .TakeWhile(
+                    (row, index) =>
+                        _rowsOfCheckpoint is { } count
+                            ? index < count
+                            : long.Parse(row["step"], CultureInfo.InvariantCulture) <= lastStep
+                )
+        );
     }
 }

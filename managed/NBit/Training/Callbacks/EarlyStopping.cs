@@ -57,14 +57,17 @@ public sealed class EarlyStopping : Callback
     }
 
     /// <inheritdoc />
-    public override JsonNode? SaveState() => new JsonObject { ["best_score"] = CheckpointNumbers.Write(BestScore), ["wait_count"] = WaitCount };
+    public override JsonNode? SaveState() =>
+        new JsonObject { ["best_score"] = CheckpointNumbers.Write(BestScore), ["wait_count"] = WaitCount };
 
     /// <inheritdoc />
     public override void LoadState(JsonNode state)
     {
         ArgumentNullException.ThrowIfNull(state);
-        (BestScore, WaitCount) =
-            (CheckpointNumbers.Read(state.Member("best_score")), state.Member("wait_count").GetValue<int>());
+        (BestScore, WaitCount) = (
+            CheckpointNumbers.Read(state.Member("best_score")),
+            state.Member("wait_count").GetValue<int>()
+        );
     }
 
     private void Look(Trainer trainer)

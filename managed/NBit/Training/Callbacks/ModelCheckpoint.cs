@@ -2,13 +2,18 @@ using System.Text.Json.Nodes;
 
 namespace NBit.Training.Callbacks;
 
-/// <summary>Writes checkpoints: the best ones by a metric, and the last one. Each is written beside its target and renamed into place.</summary>
+/// <summary>
+/// Writes checkpoints: the best ones by a metric, and the last one. Each is written beside its target and renamed into
+/// place.
+/// </summary>
 public sealed class ModelCheckpoint : Callback
 {
     private const string Extension = ".safetensors";
-    private readonly string? _directory, _monitor;
+    private readonly string? _directory,
+        _monitor;
     private readonly MonitorMode _mode;
-    private readonly int _saveTopK, _everyNEpochs;
+    private readonly int _saveTopK,
+        _everyNEpochs;
     private readonly bool _saveLast;
     private readonly int? _everyNTrainSteps;
     private readonly List<(string File, double Score)> _kept = []; // the best first, or the newest
@@ -37,7 +42,8 @@ public sealed class ModelCheckpoint : Callback
         int saveTopK = 1,
         bool saveLast = true,
         int? everyNTrainSteps = null,
-        int everyNEpochs = 1)
+        int everyNEpochs = 1
+    )
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(saveTopK, -1);
         ArgumentOutOfRangeException.ThrowIfLessThan(everyNTrainSteps ?? 1, 1, nameof(everyNTrainSteps));
@@ -49,7 +55,7 @@ public sealed class ModelCheckpoint : Callback
     /// <inheritdoc />
     public override string StateKey =>
         $"{nameof(ModelCheckpoint)} {_monitor ?? "newest"} {_mode} "
-            + $"{(_everyNTrainSteps is { } steps ? $"{steps} steps" : $"{_everyNEpochs} epochs")}";
+        + $"{(_everyNTrainSteps is { } steps ? $"{steps} steps" : $"{_everyNEpochs} epochs")}";
 
     /// <summary>The best checkpoint so far, or the newest where nothing is monitored; null before the first.</summary>
     public string? BestModelPath => _kept.Count == 0 ? null : _kept[0].File;
@@ -107,17 +113,23 @@ public sealed class ModelCheckpoint : Callback
     }
 
     /// <inheritdoc />
-    public override JsonNode? SaveState() => new JsonObject
-    {
-        ["kept"] = new JsonArray([.. _kept.Select(entry => new JsonArray(entry.File, CheckpointNumbers.Write(entry.Score)))]),
-    };
+    public override JsonNode? SaveState() =>
+        new JsonObject
+        {
+            ["kept"] = new JsonArray([
+                .. _kept.Select(entry => new JsonArray(entry.File, CheckpointNumbers.Write(entry.Score))),
+            ]),
+        };
 
     /// <inheritdoc />
     public override void LoadState(JsonNode state)
     {
         ArgumentNullException.ThrowIfNull(state);
-        var kept = state.Member("kept").AsArray()
-            .Select(entry => (entry!.AsArray()[0]!.GetValue<string>(), CheckpointNumbers.Read(entry[1]))).ToList();
+        var kept = state
+            .Member("kept")
+            .AsArray()
+            .Select(entry => (entry!.AsArray()[0]!.GetValue<string>(), CheckpointNumbers.Read(entry[1])))
+            .ToList();
         _kept.Clear();
         _kept.AddRange(kept);
     }
@@ -125,9 +137,16 @@ public sealed class ModelCheckpoint : Callback
     private string Folder(Trainer trainer)
     {
         ArgumentNullException.ThrowIfNull(trainer);
-        return Path.GetFullPath(_directory ?? (trainer.DefaultRootDir is { } root ? Path.Combine(root, "checkpoints")
-            : throw new InvalidOperationException(
-            "ModelCheckpoint has no folder: give it a directory, or the Trainer a defaultRootDir")));
+        return Path.GetFullPath(
+            _directory
+                ?? (
+                    trainer.DefaultRootDir is { } root
+                        ? Path.Combine(root, "checkpoints")
+                        : throw new InvalidOperationException(
+                            "ModelCheckpoint has no folder: give it a directory, or the Trainer a defaultRootDir"
+                        )
+                )
+        );
     }
 
     // The list is brought up to date first, so that the checkpoint that is written knows of itself.
@@ -137,7 +156,9 @@ public sealed class ModelCheckpoint : Callback
         if (Score(trainer) is { } score)
         {
             var file = Path.Combine(
-                Folder(trainer), $"epoch={trainer.CurrentEpoch}-step={trainer.GlobalStep}{Extension}");
+                Folder(trainer),
+                $"epoch={trainer.CurrentEpoch}-step={trainer.GlobalStep}{Extension}"
+            );
             Rank(file, score);
             dropped.AddRange(Drop());
             if (!dropped.Contains(file, StringComparer.Ordinal))
@@ -151,7 +172,9 @@ public sealed class ModelCheckpoint : Callback
             SaveLast(trainer);
         }
 
-        var others = trainer.Callbacks.OfType<ModelCheckpoint>().SelectMany(callback => callback._kept)
+        var others = trainer
+            .Callbacks.OfType<ModelCheckpoint>()
+            .SelectMany(callback => callback._kept)
             .Select(entry => entry.File);
         foreach (var file in dropped.Except(others, StringComparer.Ordinal).Where(File.Exists))
         {

@@ -8,10 +8,13 @@ namespace NBit.Training.Callbacks;
 public sealed class ProgressBar : Callback
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
-    private readonly IAnsiConsole _console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
+    private readonly IAnsiConsole _console = AnsiConsole.Create(
+        new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) }
+    );
     private readonly Stopwatch _clock = new();
     private ProgressTask? _bar;
-    private TaskCompletionSource _ready = new(), _done = new();
+    private TaskCompletionSource _ready = new(),
+        _done = new();
     private Task? _display;
     private TimeSpan _shown;
     private long _batches;
@@ -75,15 +78,21 @@ public sealed class ProgressBar : Callback
     }
 
     // The bar lives on a thread of its own, since its library wants to own the loop.
-    private void Display(Trainer trainer) => _console.Progress()
-        .Columns(new ProgressBarColumn { Width = 20 }, new PercentageColumn(), new TaskDescriptionColumn { Alignment = Justify.Left })
-        .Start(context =>
-        {
-            _bar = context.AddTask("training", maxValue: trainer.BatchesPerEpoch ?? double.NaN);
-            _bar.IsIndeterminate = trainer.BatchesPerEpoch is null;
-            _ready.SetResult();
-            _done.Task.Wait();
-        });
+    private void Display(Trainer trainer) =>
+        _console
+            .Progress()
+            .Columns(
+                new ProgressBarColumn { Width = 20 },
+                new PercentageColumn(),
+                new TaskDescriptionColumn { Alignment = Justify.Left }
+            )
+            .Start(context =>
+            {
+                _bar = context.AddTask("training", maxValue: trainer.BatchesPerEpoch ?? double.NaN);
+                _bar.IsIndeterminate = trainer.BatchesPerEpoch is null;
+                _ready.SetResult();
+                _done.Task.Wait();
+            });
 
     private void Show(Trainer trainer, int epoch)
     {
@@ -95,7 +104,12 @@ public sealed class ProgressBar : Callback
     private string Describe(Trainer trainer, int epoch)
     {
         var speed = _batches / Math.Max(_clock.Elapsed.TotalSeconds, 1e-9);
-        var metrics = string.Concat(trainer.ProgressBarMetrics.Select(metric => $"  {metric.Name} {metric.Value:0.####}"));
-        return string.Create(System.Globalization.CultureInfo.InvariantCulture, $"epoch {epoch + 1}  step {trainer.GlobalStep}  {speed:0.#} batches/s{metrics}");
+        var metrics = string.Concat(
+            trainer.ProgressBarMetrics.Select(metric => $"  {metric.Name} {metric.Value:0.####}")
+        );
+        return string.Create(
+            System.Globalization.CultureInfo.InvariantCulture,
+            $"epoch {epoch + 1}  step {trainer.GlobalStep}  {speed:0.#} batches/s{metrics}"
+        );
     }
 }

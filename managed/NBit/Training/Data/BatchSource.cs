@@ -3,7 +3,9 @@ using NBit.Logging;
 
 namespace NBit.Training.Data;
 
-/// <summary>Reads a data source for a loop: counts it where that is possible, positions it, and names its faults.</summary>
+/// <summary>
+/// Reads a data source for a loop: counts it where that is possible, positions it, and names its faults.
+/// </summary>
 /// <param name="source">The source.</param>
 /// <param name="what">What it holds, for messages: training, validation, ...</param>
 /// <param name="limit">The most batches to take.</param>
@@ -13,7 +15,10 @@ internal sealed class BatchSource<TBatch>(IEnumerable<TBatch> source, string wha
     private int? _given; // batches of the last enumeration that was not broken off
 
     /// <summary>The number of batches in an enumeration, if it is known beforehand.</summary>
-    public int? Count { get; } = KnownCount(source) is { } count ? Math.Min(count, limit) : limit == 0 ? 0 : null;
+    public int? Count { get; } =
+        KnownCount(source) is { } count ? Math.Min(count, limit)
+        : limit == 0 ? 0
+        : null;
 
     private string Name => $"the {what} source ({source.GetType().Name})";
 
@@ -43,7 +48,10 @@ internal sealed class BatchSource<TBatch>(IEnumerable<TBatch> source, string wha
 
     private static int? KnownCount(IEnumerable<TBatch> batches)
     {
-        if (batches.TryGetNonEnumeratedCount(out var count) || (batches is IReadOnlyCollection<TBatch> collection && (count = collection.Count) >= 0))
+        if (
+            batches.TryGetNonEnumeratedCount(out var count)
+            || (batches is IReadOnlyCollection<TBatch> collection && (count = collection.Count) >= 0)
+        )
         {
             return count;
         }
@@ -61,9 +69,11 @@ internal sealed class BatchSource<TBatch>(IEnumerable<TBatch> source, string wha
         }
         else if (first > 0 || (epoch > 0 && !_begun))
         {
-            Log.Warning($"{Name} cannot be repositioned: the run continues at epoch {epoch}, batch {first}, with "
-                + $"{(first > 0 ? $"its first {first} batches skipped" : "its first enumeration")}. The result is that of an uninterrupted run only if the "
-                + "source gives the same batches each time; use ShuffledBatches, or implement IRepositionable.");
+            Log.Warning(
+                $"{Name} cannot be repositioned: the run continues at epoch {epoch}, batch {first}, with "
+                    + $"{(first > 0 ? $"its first {first} batches skipped" : "its first enumeration")}. The result is that of an uninterrupted run only if the "
+                    + "source gives the same batches each time; use ShuffledBatches, or implement IRepositionable."
+            );
         }
 
         _begun = true;
@@ -79,7 +89,9 @@ internal sealed class BatchSource<TBatch>(IEnumerable<TBatch> source, string wha
         catch (Exception error) when (error is not OperationCanceledException)
         {
             throw new DataSourceException(
-                $"{Name} threw at batch {index}{(epoch is null ? "" : $" of epoch {epoch}")}: {error.Message}", error);
+                $"{Name} threw at batch {index}{(epoch is null ? "" : $" of epoch {epoch}")}: {error.Message}",
+                error
+            );
         }
     }
 
@@ -88,10 +100,12 @@ internal sealed class BatchSource<TBatch>(IEnumerable<TBatch> source, string wha
         var when = epoch is null ? "" : $" in epoch {epoch}";
         if (count == 0)
         {
-            throw new DataSourceException(_given is > 0
-                ? $"{Name} gave no batch{when}, after {_given} the time before: it can be enumerated only once. Pass a "
-                  + "source that starts again, e.g. a list, a DataLoader or ShuffledBatches."
-                : $"{Name} gave no batch");
+            throw new DataSourceException(
+                _given is > 0
+                    ? $"{Name} gave no batch{when}, after {_given} the time before: it can be enumerated only once. Pass a "
+                        + "source that starts again, e.g. a list, a DataLoader or ShuffledBatches."
+                    : $"{Name} gave no batch"
+            );
         }
 
         if ((_given ?? Count) is { } expected && count < expected)

@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 namespace NBit.Training.Data;
 
 /// <summary>
-/// Batches of a data set in an order that depends on a seed and the epoch alone, so that a run can be repeated and resumed. A
+/// Batches of a data set in an order that depends on a seed and the epoch alone, so that a run can be repeated and
+/// resumed. A
 /// batch is released when the next one is asked for, or the enumeration ends: <c>First()</c> gives one that is released
 /// already.
 /// </summary>
@@ -16,21 +17,31 @@ namespace NBit.Training.Data;
 /// <typeparam name="TBatch">A tensor, or a tuple, array, list, dictionary or record of tensors.</typeparam>
 public sealed class ShuffledBatches<TBatch> : IReadOnlyCollection<TBatch>, IRepositionable
 {
-    private readonly int _samples, _batchSize;
+    private readonly int _samples,
+        _batchSize;
     private readonly Func<long[], TBatch> _collate;
     private readonly ulong _seed;
     private readonly bool _shuffle;
-    private int _epoch, _batch;
+    private int _epoch,
+        _batch;
 
     /// <summary>Describes the batches.</summary>
     /// <param name="samples">The number of samples in the data set.</param>
     /// <param name="batchSize">The number of samples in a batch.</param>
-    /// <param name="collate">Makes a new batch of the samples with these indices, e.g. <c>i => (x[torch.tensor(i)], y[torch.tensor(i)])</c>.</param>
+    /// <param name="collate">Makes a new batch of the samples with these indices, e.g. <c>i => (x[torch.tensor(i)],
+    /// y[torch.tensor(i)])</c>.</param>
     /// <param name="seed">Decides the order.</param>
     /// <param name="shuffle">False to take the samples in order.</param>
     /// <param name="dropLast">Whether a last batch with fewer samples is left out.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no sample, or no batch.</exception>
-    public ShuffledBatches(int samples, int batchSize, Func<long[], TBatch> collate, long seed = 0, bool shuffle = true, bool dropLast = false)
+    public ShuffledBatches(
+        int samples,
+        int batchSize,
+        Func<long[], TBatch> collate,
+        long seed = 0,
+        bool shuffle = true,
+        bool dropLast = false
+    )
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(samples);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(batchSize);
@@ -39,7 +50,10 @@ public sealed class ShuffledBatches<TBatch> : IReadOnlyCollection<TBatch>, IRepo
         if (Count == 0)
         {
             throw new ArgumentOutOfRangeException(
-                nameof(batchSize), batchSize, $"{samples} samples do not fill one batch of {batchSize}, and dropLast leaves smaller ones out");
+                nameof(batchSize),
+                batchSize,
+                $"{samples} samples do not fill one batch of {batchSize}, and dropLast leaves smaller ones out"
+            );
         }
 
         (_samples, _batchSize, _collate, _seed, _shuffle) = (samples, batchSize, collate, (ulong)seed, shuffle);
@@ -56,7 +70,9 @@ public sealed class ShuffledBatches<TBatch> : IReadOnlyCollection<TBatch>, IRepo
         (_epoch, _batch) = (epoch, batch);
     }
 
-    /// <summary>The batches of an epoch, from where <see cref="Seek" /> put it; without it, each enumeration is the next epoch.</summary>
+    /// <summary>
+    /// The batches of an epoch, from where <see cref="Seek" /> put it; without it, each enumeration is the next epoch.
+    /// </summary>
     /// <returns>The batches.</returns>
     public IEnumerator<TBatch> GetEnumerator()
     {

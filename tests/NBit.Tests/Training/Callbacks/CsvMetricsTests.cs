@@ -22,19 +22,23 @@ public sealed class CsvMetricsTests : DisposeScopeFixture
         using var module = Logging();
         using var trainer = Regression.Train(_directory.Path, maxEpochs: 2);
         trainer.Fit(module, Regression.Batches(2), Regression.Batches(2));
-        Assert.That(Csv, Is.EqualTo(
-            """
-            epoch,step,loss,val,mean
-            0,1,1,,
-            0,2,2,,
-            0,2,,0.5,
-            0,2,,,1.5
-            1,3,3,,
-            1,4,4,,
-            1,4,,0.5,
-            1,4,,,3.5
+        Assert.That(
+            Csv,
+            Is.EqualTo(
+                """
+                epoch,step,loss,val,mean
+                0,1,1,,
+                0,2,2,,
+                0,2,,0.5,
+                0,2,,,1.5
+                1,3,3,,
+                1,4,4,,
+                1,4,,0.5,
+                1,4,,,3.5
 
-            """));
+                """
+            )
+        );
     }
 
     [Test]
@@ -43,17 +47,21 @@ public sealed class CsvMetricsTests : DisposeScopeFixture
         using var module = Logging();
         using var trainer = Regression.Train(_directory.Path, maxEpochs: 2, valCheckInterval: 1, logEveryNSteps: 100);
         trainer.Fit(module, Regression.Batches(2), Regression.Batches(1));
-        Assert.That(Csv, Is.EqualTo(
-            """
-            epoch,step,val,mean
-            0,1,0.5,
-            0,2,0.5,
-            0,2,,1.5
-            1,3,0.5,
-            1,4,0.5,
-            1,4,,3.5
+        Assert.That(
+            Csv,
+            Is.EqualTo(
+                """
+                epoch,step,val,mean
+                0,1,0.5,
+                0,2,0.5,
+                0,2,,1.5
+                1,3,0.5,
+                1,4,0.5,
+                1,4,,3.5
 
-            """));
+                """
+            )
+        );
     }
 
     [TestCase(2, "2 4 6")]
@@ -85,21 +93,34 @@ public sealed class CsvMetricsTests : DisposeScopeFixture
         using var trainer = Regression.Train(_directory.Path, accumulate: 2);
         var batches = Regression.Batches(3);
         trainer.Fit(module, knowsItsLength ? batches : batches.Where(_ => true));
-        Assert.That(Csv, Is.EqualTo(
-            """
-            epoch,step,loss,mean
-            0,1,1,
-            0,2,2,
-            0,2,,1.3333333333333333
+        Assert.That(
+            Csv,
+            Is.EqualTo(
+                """
+                epoch,step,loss,mean
+                0,1,1,
+                0,2,2,
+                0,2,,1.3333333333333333
 
-            """));
+                """
+            )
+        );
     }
 
     [Test]
     public void Numbers_are_written_so_that_they_can_be_read_back_exactly()
     {
-        double[] values = [0.1, 1.0 / 3, double.Epsilon, double.MaxValue, -0.0, double.NaN, double.PositiveInfinity,
-            double.NegativeInfinity];
+        double[] values =
+        [
+            0.1,
+            1.0 / 3,
+            double.Epsilon,
+            double.MaxValue,
+            -0.0,
+            double.NaN,
+            double.PositiveInfinity,
+            double.NegativeInfinity,
+        ];
         using var module = Regression.Make();
         module.OnStep = (inner, loss, _) =>
         {
@@ -113,9 +134,12 @@ public sealed class CsvMetricsTests : DisposeScopeFixture
         using var trainer = Regression.Train(_directory.Path);
         trainer.Fit(module, Regression.Batches(1));
         Assert.That(
-            Csv.Split('\n')[1].Split(',').Skip(2)
+            Csv.Split('\n')[1]
+                .Split(',')
+                .Skip(2)
                 .Select(field => double.Parse(field, System.Globalization.CultureInfo.InvariantCulture)),
-            Is.EqualTo(values));
+            Is.EqualTo(values)
+        );
     }
 
     [Test]
@@ -190,7 +214,9 @@ public sealed class CsvMetricsTests : DisposeScopeFixture
         Assert.That(
             () => trainer.Fit(module, Regression.Batches(1)),
             Throws.InvalidOperationException.With.Message.EqualTo(
-                "CsvMetrics has no folder: give the Trainer a defaultRootDir"));
+                "CsvMetrics has no folder: give the Trainer a defaultRootDir"
+            )
+        );
     }
 
     [Test]

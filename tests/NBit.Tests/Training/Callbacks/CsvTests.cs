@@ -17,9 +17,14 @@ public sealed class CsvTests
 
     [Test]
     public void Any_fields_are_read_as_they_were_written() =>
-        Gen.OneOf(Gen.String, Gen.String["a,\"\n\r "]).Array[1, 5].Array[0, 5]
-        .Sample(records => Csv.Parse(string.Concat(records.Select(Csv.Record))).Zip(records)
-            .All(pair => pair.First.SequenceEqual(pair.Second, StringComparer.Ordinal)));
+        Gen.OneOf(Gen.String, Gen.String["a,\"\n\r "])
+            .Array[1, 5]
+            .Array[0, 5]
+            .Sample(records =>
+                Csv.Parse(string.Concat(records.Select(Csv.Record)))
+                    .Zip(records)
+                    .All(pair => pair.First.SequenceEqual(pair.Second, StringComparer.Ordinal))
+            );
 
     [Test]
     public void A_record_that_was_cut_short_is_left_out()

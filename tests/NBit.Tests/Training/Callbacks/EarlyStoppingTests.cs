@@ -6,11 +6,23 @@ public sealed class EarlyStoppingTests : DisposeScopeFixture
 {
     // The number of looks before training ends; each case has more values than that, or ends at the 8th epoch.
     [TestCase(MonitorMode.Min, 0.0, 2, new[] { 3.0, 2, 2, 2, 1 }, 4)]
-    [TestCase(MonitorMode.Min, 0.0, 3, new[] { 3.0, 2, 2, 2, 1, 1, 1, 1 }, 8,
-        Description = "a better value begins the count anew")]
+    [TestCase(
+        MonitorMode.Min,
+        0.0,
+        3,
+        new[] { 3.0, 2, 2, 2, 1, 1, 1, 1 },
+        8,
+        Description = "a better value begins the count anew"
+    )]
     [TestCase(MonitorMode.Min, 0.5, 2, new[] { 3.0, 2.6, 2.6, 1 }, 3, Description = "too small a change")]
-    [TestCase(MonitorMode.Min, 0.5, 2, new[] { 3.0, 2.5, 2.4, 1.9, 1, 1, 1 }, 7,
-        Description = "changes of 0.5 do not count, of 0.6 do")]
+    [TestCase(
+        MonitorMode.Min,
+        0.5,
+        2,
+        new[] { 3.0, 2.5, 2.4, 1.9, 1, 1, 1 },
+        7,
+        Description = "changes of 0.5 do not count, of 0.6 do"
+    )]
     [TestCase(MonitorMode.Min, 0.0, 0, new[] { 3.0, 2, 2, 1 }, 3, Description = "no patience")]
     [TestCase(MonitorMode.Max, 0.0, 2, new[] { 1.0, 2, 2, 2, 3 }, 4)]
     [TestCase(MonitorMode.Max, 0.0, 2, new[] { 3.0, 2, 1, 5 }, 3)]
@@ -20,7 +32,12 @@ public sealed class EarlyStoppingTests : DisposeScopeFixture
     [TestCase(MonitorMode.Max, 0.0, 5, new[] { 3.0, double.PositiveInfinity, 1 }, 2)]
     [TestCase(MonitorMode.Min, 0.0, 3, new[] { 8.0, 7, 6, 5, 4, 3, 2, 1 }, 8, Description = "always better")]
     public void Training_ends_when_the_metric_has_stopped_getting_better(
-        MonitorMode mode, double minDelta, int patience, double[] values, int looks)
+        MonitorMode mode,
+        double minDelta,
+        int patience,
+        double[] values,
+        int looks
+    )
     {
         foreach (var byValidation in (bool[])[true, false])
         {
@@ -39,8 +56,10 @@ public sealed class EarlyStoppingTests : DisposeScopeFixture
                 };
             }
 
-            using var trainer =
-                Regression.Train(maxEpochs: 8, callbacks: new EarlyStopping("m", minDelta, patience, mode));
+            using var trainer = Regression.Train(
+                maxEpochs: 8,
+                callbacks: new EarlyStopping("m", minDelta, patience, mode)
+            );
             trainer.Fit(module, Regression.Batches(1), byValidation ? Regression.Batches(1) : null);
             Assert.That((seen, trainer.CurrentEpoch), Is.EqualTo((looks, looks)));
         }
@@ -84,8 +103,11 @@ public sealed class EarlyStoppingTests : DisposeScopeFixture
     {
         using var module = Regression.Make();
         module.OnValidationLoss = (inner, _) => inner.Log("m", 1);
-        using var trainer =
-            Regression.Train(maxEpochs: 2, valCheckInterval: 1, callbacks: new EarlyStopping("m", patience: 1));
+        using var trainer = Regression.Train(
+            maxEpochs: 2,
+            valCheckInterval: 1,
+            callbacks: new EarlyStopping("m", patience: 1)
+        );
         trainer.Fit(module, Regression.Batches(4), Regression.Batches(1));
         Assert.That(trainer.GlobalStep, Is.EqualTo(2));
     }
@@ -105,7 +127,9 @@ public sealed class EarlyStoppingTests : DisposeScopeFixture
             () => trainer.Fit(module, Regression.Batches(1), validates ? Regression.Batches(1) : null),
             Throws.InvalidOperationException.With.Message.EqualTo(
                 "EarlyStopping monitors 'val_los', which was not logged; logged are: "
-                    + $"{(validates ? "loss, val_loss" : "loss")}"));
+                    + $"{(validates ? "loss, val_loss" : "loss")}"
+            )
+        );
     }
 
     [Test]

@@ -26,19 +26,29 @@ public sealed class ModelCheckpointTests : DisposeScopeFixture
     [TestCase(1, MonitorMode.Max, new[] { double.NaN, 3, 2, 2, 1 }, "2")]
     [TestCase(1, MonitorMode.Min, new[] { double.PositiveInfinity, 3, 4, 4, 4 }, "2")]
     public void The_best_ones_by_a_metric_are_kept_and_the_others_deleted(
-        int saveTopK, MonitorMode mode, double[] scores, string epochs)
+        int saveTopK,
+        MonitorMode mode,
+        double[] scores,
+        string epochs
+    )
     {
         var checkpoint = new ModelCheckpoint(monitor: "m", mode: mode, saveTopK: saveTopK);
         using var module = Scoring(scores);
         using var trainer = Regression.Train(_directory.Path, maxEpochs: 5, callbacks: checkpoint);
         trainer.Fit(module, Regression.Batches(1), Regression.Batches(1));
 
-        string[] kept = [.. epochs.Split(' ', StringSplitOptions.RemoveEmptyEntries)
-            .Select(epoch => $"epoch={epoch}-step={epoch}.safetensors")];
+        string[] kept =
+        [
+            .. epochs
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries)
+                .Select(epoch => $"epoch={epoch}-step={epoch}.safetensors"),
+        ];
         Assert.That(Files(), Is.EquivalentTo(kept.Append("last.safetensors")));
         Assert.That(Path.GetFileName(checkpoint.BestModelPath), Is.EqualTo(kept.FirstOrDefault()));
-        Assert.That(checkpoint.BestModelScore, kept.Length == 0 ? Is.Null
-            : Is.EqualTo(scores[int.Parse(epochs.Split(' ')[0]) - 1]));
+        Assert.That(
+            checkpoint.BestModelScore,
+            kept.Length == 0 ? Is.Null : Is.EqualTo(scores[int.Parse(epochs.Split(' ')[0]) - 1])
+        );
     }
 
     [TestCase(1, "3")]
@@ -52,8 +62,14 @@ public sealed class ModelCheckpointTests : DisposeScopeFixture
         using var trainer = Regression.Train(_directory.Path, maxEpochs: 3, callbacks: checkpoint);
         trainer.Fit(module, Regression.Batches(1));
         Assert.That(
-            Files(), Is.EquivalentTo(epochs.Split(' ', StringSplitOptions.RemoveEmptyEntries)
-                .Select(epoch => $"epoch={epoch}-step={epoch}.safetensors").Append("last.safetensors")));
+            Files(),
+            Is.EquivalentTo(
+                epochs
+                    .Split(' ', StringSplitOptions.RemoveEmptyEntries)
+                    .Select(epoch => $"epoch={epoch}-step={epoch}.safetensors")
+                    .Append("last.safetensors")
+            )
+        );
         Assert.That(checkpoint.BestModelScore, Is.Null);
         Assert.That(checkpoint.BestModelPath, saveTopK == 0 ? Is.Null : Does.EndWith("epoch=3-step=3.safetensors"));
     }
@@ -66,14 +82,18 @@ public sealed class ModelCheckpointTests : DisposeScopeFixture
     [TestCase(null, 3, "")]
     public void It_saves_as_often_as_it_is_told(int? everyNTrainSteps, int? everyNEpochs, string places)
     {
-        var checkpoint =
-            new ModelCheckpoint(saveTopK: -1, everyNTrainSteps: everyNTrainSteps, everyNEpochs: everyNEpochs ?? 1);
+        var checkpoint = new ModelCheckpoint(
+            saveTopK: -1,
+            everyNTrainSteps: everyNTrainSteps,
+            everyNEpochs: everyNEpochs ?? 1
+        );
         using var module = Regression.Make();
         using var trainer = Regression.Train(_directory.Path, maxEpochs: 2, callbacks: checkpoint);
         trainer.Fit(module, Regression.Batches(3));
         // Epochs are counted when they are over: within the first one, steps are saved as epoch 0.
         var offset = everyNTrainSteps is null ? 0 : 1;
-        var expected = places.Split(' ', StringSplitOptions.RemoveEmptyEntries)
+        var expected = places
+            .Split(' ', StringSplitOptions.RemoveEmptyEntries)
             .Select(place => place.Split('/').Select(int.Parse).ToArray())
             .Select(place => $"epoch={place[0] - offset}-step={place[1]}.safetensors")
             .ToList();
@@ -85,19 +105,26 @@ public sealed class ModelCheckpointTests : DisposeScopeFixture
     {
         using var module = Regression.Make();
         using var trainer = Regression.Train(
-            _directory.Path, accumulate: 2, callbacks: new ModelCheckpoint(saveTopK: -1, everyNTrainSteps: 1));
+            _directory.Path,
+            accumulate: 2,
+            callbacks: new ModelCheckpoint(saveTopK: -1, everyNTrainSteps: 1)
+        );
         var batches = Regression.Batches(3);
         trainer.Fit(module, knowsItsLength ? batches : batches.Where(_ => true));
-        Assert.That(Files(),
-            Is.EquivalentTo(new[] { "epoch=0-step=1.safetensors", "epoch=0-step=2.safetensors", "last.safetensors" }));
+        Assert.That(
+            Files(),
+            Is.EquivalentTo(new[] { "epoch=0-step=1.safetensors", "epoch=0-step=2.safetensors", "last.safetensors" })
+        );
     }
 
     [Test]
     public void The_last_one_can_be_left_out([Values(0, 1)] int saveTopK)
     {
         using var module = Regression.Make();
-        using var trainer =
-            Regression.Train(_directory.Path, callbacks: new ModelCheckpoint(saveTopK: saveTopK, saveLast: false));
+        using var trainer = Regression.Train(
+            _directory.Path,
+            callbacks: new ModelCheckpoint(saveTopK: saveTopK, saveLast: false)
+        );
         trainer.Fit(module, Regression.Batches(1));
         Assert.That(Files(), Is.EqualTo(Enumerable.Repeat("epoch=1-step=1.safetensors", saveTopK)));
     }
@@ -112,8 +139,10 @@ public sealed class ModelCheckpointTests : DisposeScopeFixture
         Assert.That(Directory.GetFiles(other), Has.Length.EqualTo(2));
         Assert.That(Files(), Is.Empty);
         Assert.That(new ModelCheckpoint(other).LastPath(trainer), Is.EqualTo(Path.Combine(other, "last.safetensors")));
-        Assert.That(new ModelCheckpoint()
-            .LastPath(trainer), Is.EqualTo(Path.Combine(_directory.Path, "checkpoints", "last.safetensors")));
+        Assert.That(
+            new ModelCheckpoint().LastPath(trainer),
+            Is.EqualTo(Path.Combine(_directory.Path, "checkpoints", "last.safetensors"))
+        );
     }
 
     [Test]
@@ -125,8 +154,10 @@ public sealed class ModelCheckpointTests : DisposeScopeFixture
         using var module = Scoring([1, 2, 3]);
         using var trainer = Regression.Train(_directory.Path, maxEpochs: 3, callbacks: [newest, alike, best]);
         trainer.Fit(module, Regression.Batches(1), Regression.Batches(1));
-        Assert.That(Files(),
-            Is.EquivalentTo(new[] { "epoch=1-step=1.safetensors", "epoch=3-step=3.safetensors", "last.safetensors" }));
+        Assert.That(
+            Files(),
+            Is.EquivalentTo(new[] { "epoch=1-step=1.safetensors", "epoch=3-step=3.safetensors", "last.safetensors" })
+        );
         Assert.That(best.BestModelPath, Does.EndWith("epoch=1-step=1.safetensors"));
     }
 
@@ -135,8 +166,9 @@ public sealed class ModelCheckpointTests : DisposeScopeFixture
     {
         var stopping = new EarlyStopping("m", patience: 9);
         using var module = Scoring([1, 2, 3]);
-        using (var trainer =
-            Regression.Train(_directory.Path, maxEpochs: 3, callbacks: [new ModelCheckpoint(), stopping]))
+        using (
+            var trainer = Regression.Train(_directory.Path, maxEpochs: 3, callbacks: [new ModelCheckpoint(), stopping])
+        )
         {
             trainer.Fit(module, Regression.Batches(1));
         }
@@ -153,8 +185,12 @@ public sealed class ModelCheckpointTests : DisposeScopeFixture
         using var module = Scoring([1, 2, 3, 4]);
         module.OnStep = (_, loss, _) => loss; // only validation logs
         var checkpoint = new ModelCheckpoint(monitor: monitor);
-        using var trainer =
-            Regression.Train(_directory.Path, maxEpochs: 3, checkValEveryNEpoch: 2, callbacks: checkpoint);
+        using var trainer = Regression.Train(
+            _directory.Path,
+            maxEpochs: 3,
+            checkValEveryNEpoch: 2,
+            callbacks: checkpoint
+        );
         List<string[]> files = [];
         module.OnHook = hook =>
         {
@@ -166,8 +202,12 @@ public sealed class ModelCheckpointTests : DisposeScopeFixture
         void Fit() => trainer.Fit(module, Regression.Batches(1), Regression.Batches(1));
         if (monitor == "missing")
         {
-            Assert.That(Fit, Throws.InvalidOperationException.With.Message.EqualTo(
-                "ModelCheckpoint monitors 'missing', which was not logged; logged are: m"));
+            Assert.That(
+                Fit,
+                Throws.InvalidOperationException.With.Message.EqualTo(
+                    "ModelCheckpoint monitors 'missing', which was not logged; logged are: m"
+                )
+            );
         }
         else
         {
@@ -186,7 +226,9 @@ public sealed class ModelCheckpointTests : DisposeScopeFixture
         Assert.That(
             () => trainer.Fit(module, Regression.Batches(1)),
             Throws.InvalidOperationException.With.Message.EqualTo(
-                "ModelCheckpoint monitors 'loss', which was not logged; logged are: m"));
+                "ModelCheckpoint monitors 'loss', which was not logged; logged are: m"
+            )
+        );
     }
 
     [Test]
@@ -197,7 +239,9 @@ public sealed class ModelCheckpointTests : DisposeScopeFixture
         Assert.That(
             () => trainer.Fit(module, Regression.Batches(1)),
             Throws.InvalidOperationException.With.Message.EqualTo(
-                "ModelCheckpoint has no folder: give it a directory, or the Trainer a defaultRootDir"));
+                "ModelCheckpoint has no folder: give it a directory, or the Trainer a defaultRootDir"
+            )
+        );
         Assert.That(module.Losses, Is.Empty);
     }
 
@@ -214,10 +258,14 @@ public sealed class ModelCheckpointTests : DisposeScopeFixture
             }
         };
         const string Message = "nothing is being fitted: a checkpoint is written by hooks and callbacks of Fit";
-        Assert.That(() => trainer.SaveCheckpoint(_directory.File("x.safetensors")),
-            Throws.InvalidOperationException.With.Message.EqualTo(Message));
-        Assert.That(() => trainer.Validate(module, Regression.Batches(1)),
-            Throws.InvalidOperationException.With.Message.EqualTo(Message));
+        Assert.That(
+            () => trainer.SaveCheckpoint(_directory.File("x.safetensors")),
+            Throws.InvalidOperationException.With.Message.EqualTo(Message)
+        );
+        Assert.That(
+            () => trainer.Validate(module, Regression.Batches(1)),
+            Throws.InvalidOperationException.With.Message.EqualTo(Message)
+        );
         Assert.That(_directory.FileNames, Is.Empty);
         trainer.Fit(module, Regression.Batches(1), Regression.Batches(1)); // inside one, validation may save
         Assert.That(_directory.FileNames, Has.Some.EqualTo("x.safetensors"));
@@ -228,15 +276,23 @@ public sealed class ModelCheckpointTests : DisposeScopeFixture
     [TestCase(1, -1, 1, "everyNTrainSteps")]
     [TestCase(1, null, 0, "everyNEpochs")]
     public void Numbers_that_cannot_be_are_refused_by_name(
-        int saveTopK, int? everyNTrainSteps, int everyNEpochs, string name) => Assert.That(
-        () => new ModelCheckpoint(saveTopK: saveTopK, everyNTrainSteps: everyNTrainSteps, everyNEpochs: everyNEpochs),
-        Throws.InstanceOf<ArgumentOutOfRangeException>().With.Property("ParamName").EqualTo(name));
+        int saveTopK,
+        int? everyNTrainSteps,
+        int everyNEpochs,
+        string name
+    ) =>
+        Assert.That(
+            () =>
+                new ModelCheckpoint(saveTopK: saveTopK, everyNTrainSteps: everyNTrainSteps, everyNEpochs: everyNEpochs),
+            Throws.InstanceOf<ArgumentOutOfRangeException>().With.Property("ParamName").EqualTo(name)
+        );
 
     private string[] Files()
     {
         var folder = Path.Combine(_directory.Path, "checkpoints");
         return Directory.Exists(folder)
-            ? [.. Directory.GetFiles(folder).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)] : [];
+            ? [.. Directory.GetFiles(folder).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)]
+            : [];
     }
 
     // Logs one score an epoch, in validation and in training.

@@ -17,8 +17,12 @@ public sealed class BatchSourceTests : DisposeScopeFixture
     {
         var source = new Source(3) { OnBatch = index => throw new IOException($"no disk for {index}") };
         var error = Assert.Throws<DataSourceException>(() => Run(what, source));
-        Assert.That(error!.Message, Is.EqualTo(
-            $"the {what} source (Source) threw at batch 0{(what == "training" ? " of epoch 0" : "")}: no disk for 0"));
+        Assert.That(
+            error!.Message,
+            Is.EqualTo(
+                $"the {what} source (Source) threw at batch 0{(what == "training" ? " of epoch 0" : "")}: no disk for 0"
+            )
+        );
         Assert.That(error.InnerException, Is.InstanceOf<IOException>());
     }
 
@@ -34,8 +38,11 @@ public sealed class BatchSourceTests : DisposeScopeFixture
             }
         };
         Assert.That(
-            () => Run("training", source), Throws.InstanceOf<DataSourceException>()
-                .With.Message.EqualTo("the training source (Source) threw at batch 1 of epoch 1: gone"));
+            () => Run("training", source),
+            Throws
+                .InstanceOf<DataSourceException>()
+                .With.Message.EqualTo("the training source (Source) threw at batch 1 of epoch 1: gone")
+        );
     }
 
     [Test]
@@ -44,8 +51,10 @@ public sealed class BatchSourceTests : DisposeScopeFixture
         var source = new Source(3) { OnBegin = () => throw new InvalidOperationException("read already") };
         Assert.That(
             () => Run("training", source),
-            Throws.InstanceOf<DataSourceException>()
-                .With.Message.EqualTo("the training source (Source) threw at batch 0 of epoch 0: read already"));
+            Throws
+                .InstanceOf<DataSourceException>()
+                .With.Message.EqualTo("the training source (Source) threw at batch 0 of epoch 0: read already")
+        );
     }
 
     [Test]
@@ -59,9 +68,11 @@ public sealed class BatchSourceTests : DisposeScopeFixture
     [TestCase("validation")]
     [TestCase("test")]
     [TestCase("prediction")]
-    public void An_empty_source_is_refused(string what) => Assert.That(
-        () => Run(what, new Source(0)), Throws.InstanceOf<DataSourceException>()
-            .With.Message.EqualTo($"the {what} source (Source) gave no batch"));
+    public void An_empty_source_is_refused(string what) =>
+        Assert.That(
+            () => Run(what, new Source(0)),
+            Throws.InstanceOf<DataSourceException>().With.Message.EqualTo($"the {what} source (Source) gave no batch")
+        );
 
     [Test]
     public void A_source_that_can_be_enumerated_once_is_refused_with_a_remedy([Values(null, 2)] int? limit)
@@ -70,10 +81,14 @@ public sealed class BatchSourceTests : DisposeScopeFixture
         once.OnBegin = () => once.Length = once.Enumerations == 1 ? 3 : 0;
         Assert.That(
             () => Run("training", once, limit),
-            Throws.InstanceOf<DataSourceException>().With.Message.EqualTo(
-                $"the training source (Source) gave no batch in epoch 1, after {limit ?? 3} the time before: it can be "
-                + "enumerated only once. Pass a source that starts again, e.g. a list, a DataLoader or "
-                    + "ShuffledBatches."));
+            Throws
+                .InstanceOf<DataSourceException>()
+                .With.Message.EqualTo(
+                    $"the training source (Source) gave no batch in epoch 1, after {limit ?? 3} the time before: it can be "
+                        + "enumerated only once. Pass a source that starts again, e.g. a list, a DataLoader or "
+                        + "ShuffledBatches."
+                )
+        );
     }
 
     [Test]
@@ -85,9 +100,13 @@ public sealed class BatchSourceTests : DisposeScopeFixture
         using var trainer = Regression.Train(maxEpochs: 2);
         Assert.That(
             () => trainer.Fit(module, Regression.Batches(1), once),
-            Throws.InstanceOf<DataSourceException>().With.Message.StartsWith(
-                "the validation source (Source) gave no batch, after 3 the time before: it can be enumerated only "
-                    + "once."));
+            Throws
+                .InstanceOf<DataSourceException>()
+                .With.Message.StartsWith(
+                    "the validation source (Source) gave no batch, after 3 the time before: it can be enumerated only "
+                        + "once."
+                )
+        );
     }
 
     [Test]
@@ -97,13 +116,17 @@ public sealed class BatchSourceTests : DisposeScopeFixture
         var source = new Source(3);
         source.OnBegin = () => source.Length = source.Enumerations == 1 ? 3 : 2;
         Run("training", source);
-        Assert.That(log.Warnings,
-            Is.EqualTo(new[] { "the training source (Source) ended early: 2 batches in epoch 1, 3 expected" }));
+        Assert.That(
+            log.Warnings,
+            Is.EqualTo(new[] { "the training source (Source) ended early: 2 batches in epoch 1, 3 expected" })
+        );
     }
 
     [Test]
     public void An_uninterrupted_run_says_nothing_about_its_source(
-        [Values(null, 2, 3, 5)] int? limit, [Values] bool knowsItsLength)
+        [Values(null, 2, 3, 5)] int? limit,
+        [Values] bool knowsItsLength
+    )
     {
         using var log = new CapturedLog();
         Run("training", knowsItsLength ? Regression.Batches(3) : new Source(3), limit);
@@ -134,8 +157,11 @@ public sealed class BatchSourceTests : DisposeScopeFixture
         using var trainer = Regression.Train(maxEpochs: 3);
         trainer.Fit(module, source, source);
         trainer.Test(module, source);
-        Assert.That(source.Seeks, Is.EqualTo(new[] { (0, 0), (0, 0), (1, 0), (0, 0), (2, 0), (0, 0), (0, 0) }),
-            "evaluation is the same each time");
+        Assert.That(
+            source.Seeks,
+            Is.EqualTo(new[] { (0, 0), (0, 0), (1, 0), (0, 0), (2, 0), (0, 0), (0, 0) }),
+            "evaluation is the same each time"
+        );
     }
 
     [Test]
@@ -144,8 +170,10 @@ public sealed class BatchSourceTests : DisposeScopeFixture
         using var log = new CapturedLog();
         var positioned = new Positioned();
         IEnumerable<(Tensor X, Tensor Y)> source = canBePositioned ? positioned : new Source(4);
-        var read = new BatchSource<(Tensor X, Tensor Y)>(source, "training", int.MaxValue).Read(epoch: 2, first: 3)
-            .Select(entry => entry.Index).ToList();
+        var read = new BatchSource<(Tensor X, Tensor Y)>(source, "training", int.MaxValue)
+            .Read(epoch: 2, first: 3)
+            .Select(entry => entry.Index)
+            .ToList();
         Assert.That(read, Is.EqualTo(new[] { 3 }));
         if (canBePositioned)
         {
@@ -154,9 +182,13 @@ public sealed class BatchSourceTests : DisposeScopeFixture
         }
         else
         {
-            Assert.That(log.Warnings.Single(), Does.StartWith(
-                "the training source (Source) cannot be repositioned: the run continues at epoch 2, batch 3, with its "
-                    + "first 3 batches skipped."));
+            Assert.That(
+                log.Warnings.Single(),
+                Does.StartWith(
+                    "the training source (Source) cannot be repositioned: the run continues at epoch 2, batch 3, with its "
+                        + "first 3 batches skipped."
+                )
+            );
         }
     }
 
@@ -168,7 +200,9 @@ public sealed class BatchSourceTests : DisposeScopeFixture
         Assert.That(source.Read(epoch: 1, first: 0).Count(), Is.EqualTo(2));
         Assert.That(source.Read(epoch: 2, first: 0).Count(), Is.EqualTo(2));
         Assert.That(
-            log.Warnings.Single(), Does.Contain("the run continues at epoch 1, batch 0, with its first enumeration."));
+            log.Warnings.Single(),
+            Does.Contain("the run continues at epoch 1, batch 0, with its first enumeration.")
+        );
     }
 
     [Test]
@@ -186,8 +220,12 @@ public sealed class BatchSourceTests : DisposeScopeFixture
     private static void Run(string what, IEnumerable<(Tensor X, Tensor Y)> source, int? limit = null)
     {
         using var module = Regression.Make();
-        using var trainer =
-            new Trainer(accelerator: "cpu", maxEpochs: 2, limitTrainBatches: limit, enableProgressBar: false);
+        using var trainer = new Trainer(
+            accelerator: "cpu",
+            maxEpochs: 2,
+            limitTrainBatches: limit,
+            enableProgressBar: false
+        );
         switch (what)
         {
             case "training":
