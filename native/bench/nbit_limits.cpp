@@ -1,5 +1,5 @@
 #include "nbit_limits.h"
-#include "limits.h"
+#include "machine_limits.h"
 
 #include <exception>
 

@@ -2,37 +2,12 @@
 #include "cast_expectations.h"
 #include "cpu/elements.h"
 
-#include <cmath>
-#include <iomanip>
-#include <limits>
 #include <sstream>
 
 namespace nbit::test
 {
 namespace
 {
-
-void add_with_neighbours(std::vector<float>& floats, float x)
-{
-    constexpr float infinity = std::numeric_limits<float>::infinity();
-    float below = x, above = x;
-    floats.push_back(x);
-    for (int step = 0; step < 2; ++step) {
-        floats.push_back(below = std::nextafter(below, -infinity));
-        floats.push_back(above = std::nextafter(above, infinity));
-    }
-}
-
-void add_special_values(std::vector<float>& floats)
-{
-    // Zero, denormals, the least normal, infinity, quiet and signalling NaN with several payloads
-    for (const uint32_t bits :
-         {0u, 1u, 2u, 0x400000u, 0x7fffffu, 0x800000u, 0x800001u, 0x7f7fffffu, 0x7f800000u, 0x7f800001u, 0x7f80ffffu,
-          0x7fbfffffu, 0x7fc00000u, 0x7fc00001u, 0x7fd55555u, 0x7faaaaaau, 0x7fffffffu}) {
-        floats.push_back(bits_float(bits));
-        floats.push_back(bits_float(bits | sign_bit));
-    }
-}
 
 uint32_t element_bits(const Bytes& bytes, size_t index, size_t size)
 {
@@ -58,9 +33,9 @@ std::vector<Pair> cast_pairs()
 std::vector<Case> cast_cases()
 {
     std::vector<Case> cases;
-    for (int set = NBIT_INSTRUCTION_SET_SCALAR; set <= NBIT_INSTRUCTION_SET_AVX512BF16; ++set)
+    for (const nbit_instruction_set set : all_instruction_sets())
         for (const Pair& pair : cast_pairs())
-            cases.push_back({static_cast<nbit_instruction_set>(set), pair});
+            cases.push_back({set, pair});
     return cases;
 }
 
@@ -72,31 +47,6 @@ std::string name_of(const Pair& pair)
 std::string name_of(const testing::TestParamInfo<Case>& test)
 {
     return std::string(instruction_set_name(test.param.set)) + "_" + name_of(test.param.pair);
-}
-
-bool machine_has(nbit_instruction_set set) { return set <= best_instruction_set(); }
-
-Bytes all_elements(int32_t type)
-{
-    Bytes bytes;
-    const int64_t size = data_type_size(type);
-    for (uint32_t code = 0; code < 1u << (8 * size); ++code)
-        for (int64_t byte = 0; byte < size; ++byte)
-            bytes.push_back(static_cast<unsigned char>(code >> (8 * byte)));
-    return bytes;
-}
-
-Bytes spread_floats(const Spread& spread)
-{
-    const uint64_t step = (1ull << 32) / static_cast<uint64_t>(spread.count);
-    const auto size = static_cast<uint64_t>(spread.count / spread.parts);
-    const uint64_t begin = size * static_cast<uint64_t>(spread.part);
-    Bytes bytes(size * sizeof(float));
-    for (uint64_t i = 0; i < size; ++i) {
-        const uint64_t at = begin + i, irregular = (at * 0x9e3779b97f4a7c15ull >> 32) % step;
-        store_element(bytes.data(), static_cast<int64_t>(i), static_cast<uint32_t>(at * step + irregular));
-    }
-    return bytes;
 }
 
 Bytes floats_near_ties(int32_t target_type, float scale)

@@ -1,14 +1,10 @@
 // nbit_values_cast: arguments, errors, threads and instruction sets.
+#include "abi.h"
 #include "cast_cases.h"
 
 #include <cmath>
 #include <limits>
-#include <memory>
 #include <thread>
-
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
 
 namespace nbit::test
 {
@@ -18,39 +14,7 @@ namespace
 constexpr int32_t float32 = NBIT_DATA_TYPE_FLOAT32, float16 = NBIT_DATA_TYPE_FLOAT16;
 constexpr int32_t bfloat16 = NBIT_DATA_TYPE_BFLOAT16;
 constexpr int32_t e4m3 = NBIT_DATA_TYPE_FLOAT8_E4M3FN, e5m2 = NBIT_DATA_TYPE_FLOAT8_E5M2;
-constexpr float infinity = std::numeric_limits<float>::infinity();
 const float nan = std::numeric_limits<float>::quiet_NaN();
-
-std::string last_error()
-{
-    const char* message = nullptr;
-    nbit_error_message(&message);
-    return message;
-}
-
-using Context = std::unique_ptr<nbit_context, int32_t (*)(nbit_context*)>;
-
-Context cpu_context(int32_t threads)
-{
-    nbit_context* context = nullptr;
-    EXPECT_EQ(nbit_context_create(NBIT_DEVICE_KIND_CPU, 0, threads, &context), NBIT_STATUS_OK) << last_error();
-    return {context, nbit_context_destroy};
-}
-
-// Puts the instruction set back that was chosen before.
-class ForcedInstructionSet
-{
-public:
-    explicit ForcedInstructionSet(nbit_instruction_set set)
-    {
-        nbit_instruction_set_get(&before_);
-        EXPECT_EQ(nbit_instruction_set_force(set), NBIT_STATUS_OK) << last_error();
-    }
-    ~ForcedInstructionSet() { nbit_instruction_set_force(before_); }
-
-private:
-    int32_t before_ = 0;
-};
 
 class CastThreads : public testing::TestWithParam<std::tuple<nbit_instruction_set, int32_t>>
 {
@@ -315,8 +279,6 @@ TEST(ValuesCast, RunsOnManyThreadsWithOneContext)
 #if defined(__x86_64__)
 TEST(ValuesCast, KeepsDenormalsWhateverTheModeOfTheCallingThread)
 {
-    constexpr unsigned flush_to_zero = 0x8000, denormals_are_zero = 0x40, round_up = 0x4000;
-    const unsigned usual = _mm_getcsr(), odd = usual | flush_to_zero | denormals_are_zero | round_up;
     const Bytes source = spread_floats({1 << 16});
     for (int set = NBIT_INSTRUCTION_SET_SCALAR; set <= best_instruction_set(); ++set) {
         const ForcedInstructionSet forced(static_cast<nbit_instruction_set>(set));
@@ -326,13 +288,13 @@ TEST(ValuesCast, KeepsDenormalsWhateverTheModeOfTheCallingThread)
             const float scale = 1e-3f;
             const Outcome expected = run(reference::casts, pair, source, scale, false);
             Outcome found{Bytes(expected.target.size()), 0};
-            _mm_setcsr(odd);
-            const int32_t status = nbit_values_cast(context.get(), float32, source.data(), 1 << 16, type,
-                                                    found.target.data(), &scale, &found.amax);
-            const unsigned after = _mm_getcsr();
-            _mm_setcsr(usual);
+            int32_t status;
+            {
+                const OddFloatMode odd;
+                status = nbit_values_cast(context.get(), float32, source.data(), 1 << 16, type, found.target.data(),
+                                          &scale, &found.amax);
+            }
             EXPECT_EQ(status, NBIT_STATUS_OK);
-            EXPECT_EQ(after, odd);
             EXPECT_TRUE(same(expected, found, pair, source)) << name_of(pair);
         }
     }

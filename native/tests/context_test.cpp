@@ -1,19 +1,13 @@
-#include "nbit/nbit.h"
+#include "abi.h"
 
 #include <gtest/gtest.h>
 
-#include <string>
 #include <thread>
 
 namespace
 {
 
-std::string last_error()
-{
-    const char* message = nullptr;
-    EXPECT_EQ(nbit_error_message(&message), NBIT_STATUS_OK);
-    return message;
-}
+using nbit::test::last_error;
 
 TEST(Context, GivesTheThreadsThatWereAskedFor)
 {

@@ -128,7 +128,7 @@ public static unsafe partial class Libnbit
     public static partial int nbit_memory_fail([NativeTypeName("int64_t")] long allocation);
 
     /// <summary>Converts numbers: target[i] = round(source[i] * scale), to nearest, ties to even.</summary>
-    /// <remarks>One of the two types is float32, float16 or bfloat16; the other one of these or float8_e4m3fn or float8_e5m2. The product is rounded to float32 before it is rounded to the target. Float8 saturates at its largest finite value (448, 57344), infinities included; float16 overflows to infinity; NaN stays NaN.</remarks>
+    /// <remarks>One of the two types is float32, float16 or bfloat16; the other one of these or float8_e4m3fn or float8_e5m2. The product is rounded to float32 before it is rounded to the target. Float8 saturates at its largest finite value (448, 57344), infinities included; float16 overflows to infinity; NaN stays NaN. Source and target need no alignment, and the result does not depend on the calling thread's floating-point mode.</remarks>
     /// <param name="context">Where to work.</param>
     /// <param name="source_type">One of nbit_data_type.</param>
     /// <param name="source">count elements.</param>
@@ -141,4 +141,181 @@ public static unsafe partial class Libnbit
     [LibraryImport(Library)]
     [return: NativeTypeName("int32_t")]
     public static partial int nbit_values_cast([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int source_type, [NativeTypeName("const void *")] void* source, [NativeTypeName("int64_t")] long count, [NativeTypeName("int32_t")] int target_type, [NativeTypeName("void *")] void* target, [NativeTypeName("const float *")] float* scale, [NativeTypeName("float *")] float* amax);
+
+    /// <summary>The numbers of a 4-bit code.</summary>
+    /// <param name="quant_type">One of nbit_quant_type.</param>
+    /// <param name="values">Receives 16 float32: what each code stands for in a block whose absmax is 1.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_codebook4_get_values([NativeTypeName("int32_t")] int quant_type, [NativeTypeName("float *")] float* values);
+
+    /// <summary>Quantizes to 4 bits in blocks, as bitsandbytes' CUDA kernels do: code[i] is nearest to source[i] / absmax.</summary>
+    /// <remarks>absmax is the largest magnitude of a block. The quotient is source[i] * (1 / max(absmax, 1e-38)), both rounded to float32. A quotient halfway between two codes takes the lower number for nf4, the smaller magnitude for fp4; a negative one keeps fp4's sign bit. NaN makes absmax NaN and so the whole block; beside an infinity, which keeps its sign, the finite elements become NaN. Blocks of zeros hold the code of zero and absmax 0. Source and packed need no alignment, and the result does not depend on the calling thread's floating-point mode.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="quant_type">One of nbit_quant_type.</param>
+    /// <param name="source_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="source">count elements.</param>
+    /// <param name="count">0 or more; the last block may be shorter.</param>
+    /// <param name="blocksize">Elements that share one absmax: a power of two from 32 to 4096.</param>
+    /// <param name="packed">(count + 1) / 2 bytes: the code of an even element in the upper four bits, of the odd one after it in the lower; those hold the code of zero after an odd count.</param>
+    /// <param name="absmax">Receives ceil(count / blocksize) float32.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_blocks4_quantize([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int quant_type, [NativeTypeName("int32_t")] int source_type, [NativeTypeName("const void *")] void* source, [NativeTypeName("int64_t")] long count, [NativeTypeName("int64_t")] long blocksize, [NativeTypeName("uint8_t *")] byte* packed, [NativeTypeName("float *")] float* absmax);
+
+    /// <summary>Undoes nbit_blocks4_quantize: target[i] = round(value of code[i] * absmax), the product rounded to float32 first.</summary>
+    /// <remarks>absmax may be quantized itself (bitsandbytes' double quantization, see nbit_absmax_quantize). It is then absmax_book[absmax_codes[b]] * absmax[b / 256] + *absmax_offset for block b, the product and the sum rounded to float32. Packed and target need no alignment, and the result does not depend on the calling thread's floating-point mode.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="quant_type">One of nbit_quant_type.</param>
+    /// <param name="packed">(count + 1) / 2 bytes, as nbit_blocks4_quantize writes them.</param>
+    /// <param name="absmax">One float32 a block, or one for 256 blocks where absmax_codes is given.</param>
+    /// <param name="absmax_codes">Null, or one byte a block.</param>
+    /// <param name="absmax_book">Null without absmax_codes, otherwise 256 float32.</param>
+    /// <param name="absmax_offset">Null without absmax_codes, otherwise one float32 in the context's memory.</param>
+    /// <param name="count">Elements, 0 or more.</param>
+    /// <param name="blocksize">Elements that share one absmax: a power of two from 32 to 4096.</param>
+    /// <param name="target_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="target">count elements; overlaps no other argument.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_blocks4_dequantize([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int quant_type, [NativeTypeName("const uint8_t *")] byte* packed, [NativeTypeName("const float *")] float* absmax, [NativeTypeName("const uint8_t *")] byte* absmax_codes, [NativeTypeName("const float *")] float* absmax_book, [NativeTypeName("const float *")] float* absmax_offset, [NativeTypeName("int64_t")] long count, [NativeTypeName("int64_t")] long blocksize, [NativeTypeName("int32_t")] int target_type, [NativeTypeName("void *")] void* target);
+
+    /// <summary>Prepares an 8-bit code, which takes about a millisecond. It may be used by any context on the same device, and by several threads at once.</summary>
+    /// <param name="context">Where it will be used.</param>
+    /// <param name="values">256 float32 in rising order (equal neighbours are allowed), at most 2^126 in magnitude; copied.</param>
+    /// <param name="book">Receives the code; release it with nbit_codebook8_destroy.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_codebook8_create([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("const float *")] float* values, [NativeTypeName("nbit_codebook8 **")] nbit_codebook8** book);
+
+    /// <summary>Prepares one of bitsandbytes' dynamic maps, create_dynamic_map(is_signed), in the bits that bitsandbytes has on CPUs with AVX2.</summary>
+    /// <param name="context">Where it will be used.</param>
+    /// <param name="is_signed">1 for numbers from -0.99297 to 1, 0 for numbers from 0 to 1.</param>
+    /// <param name="book">Receives the code; release it with nbit_codebook8_destroy.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_codebook8_create_dynamic([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int is_signed, [NativeTypeName("nbit_codebook8 **")] nbit_codebook8** book);
+
+    /// <summary>Releases an 8-bit code.</summary>
+    /// <param name="book">The code; null is allowed and does nothing.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_codebook8_destroy([NativeTypeName("nbit_codebook8 *")] nbit_codebook8* book);
+
+    /// <summary>The numbers of an 8-bit code.</summary>
+    /// <param name="book">The code.</param>
+    /// <param name="values">Receives 256 float32.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_codebook8_get_values([NativeTypeName("const nbit_codebook8 *")] nbit_codebook8* book, [NativeTypeName("float *")] float* values);
+
+    /// <summary>Quantizes to 8 bits in blocks, as bitsandbytes' CUDA kernels do: codes[i] is nearest to source[i] / absmax.</summary>
+    /// <remarks>absmax is the largest magnitude of a block. The quotient is source[i] * (1 / max(absmax, 1e-38)), both rounded to float32. A quotient halfway between two numbers (their midpoint rounded to float32) takes the even code. NaN makes absmax NaN and so the whole block; beside an infinity, which keeps its sign where the code has numbers of that sign, the finite elements become NaN. Blocks of zeros hold the code of zero and absmax 0. Source and codes need no alignment, and the result does not depend on the calling thread's floating-point mode.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="book">The code.</param>
+    /// <param name="source_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="source">count elements.</param>
+    /// <param name="count">0 or more; the last block may be shorter.</param>
+    /// <param name="blocksize">Elements that share one absmax, 1 or more. Powers of two from 32 are fast; others may be slower.</param>
+    /// <param name="codes">Receives count bytes.</param>
+    /// <param name="absmax">Receives ceil(count / blocksize) float32.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_blocks8_quantize([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("const nbit_codebook8 *")] nbit_codebook8* book, [NativeTypeName("int32_t")] int source_type, [NativeTypeName("const void *")] void* source, [NativeTypeName("int64_t")] long count, [NativeTypeName("int64_t")] long blocksize, [NativeTypeName("uint8_t *")] byte* codes, [NativeTypeName("float *")] float* absmax);
+
+    /// <summary>Undoes nbit_blocks8_quantize: target[i] = round(value of codes[i] * absmax), the product rounded to float32 first. Codes and target need no alignment, and the result does not depend on the calling thread's floating-point mode.</summary>
+    /// <param name="context">Where to work.</param>
+    /// <param name="book">The code.</param>
+    /// <param name="codes">count bytes.</param>
+    /// <param name="absmax">ceil(count / blocksize) float32.</param>
+    /// <param name="count">0 or more.</param>
+    /// <param name="blocksize">Elements that share one absmax, 1 or more. Powers of two from 32 are fast; others may be slower.</param>
+    /// <param name="target_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="target">count elements; overlaps no other argument.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_blocks8_dequantize([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("const nbit_codebook8 *")] nbit_codebook8* book, [NativeTypeName("const uint8_t *")] byte* codes, [NativeTypeName("const float *")] float* absmax, [NativeTypeName("int64_t")] long count, [NativeTypeName("int64_t")] long blocksize, [NativeTypeName("int32_t")] int target_type, [NativeTypeName("void *")] void* target);
+
+    /// <summary>Quantizes the absmax of blocks to 8 bits (bitsandbytes' double quantization): subtracts their mean and quantizes the differences, rounded to float32, as nbit_blocks8_quantize does.</summary>
+    /// <remarks>The mean is the sum, made in double and rounded to float32, divided by the count in float32. torch.mean's last bit depends on the processor and on the number of threads and may be another; give an offset where bytes must agree. NaN and infinities are left out of it.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="book">The code; bitsandbytes uses its signed dynamic map.</param>
+    /// <param name="absmax">count float32.</param>
+    /// <param name="count">0 or more.</param>
+    /// <param name="blocksize">Entries that share one nested absmax: a power of two from 32 to 4096. nbit_blocks4_dequantize reads 256.</param>
+    /// <param name="given_offset">Null, or one float32 in the context's memory to subtract instead of the mean.</param>
+    /// <param name="codes">Receives count bytes.</param>
+    /// <param name="nested_absmax">Receives ceil(count / blocksize) float32.</param>
+    /// <param name="offset">Receives, in the context's memory, the float32 that was subtracted: 0 if nothing is finite.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_absmax_quantize([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("const nbit_codebook8 *")] nbit_codebook8* book, [NativeTypeName("const float *")] float* absmax, [NativeTypeName("int64_t")] long count, [NativeTypeName("int64_t")] long blocksize, [NativeTypeName("const float *")] float* given_offset, [NativeTypeName("uint8_t *")] byte* codes, [NativeTypeName("float *")] float* nested_absmax, [NativeTypeName("float *")] float* offset);
+
+    /// <summary>Undoes nbit_absmax_quantize: absmax[b] = absmax_book[codes[b]] * nested_absmax + *offset, the product and the sum rounded to float32.</summary>
+    /// <param name="context">Where to work.</param>
+    /// <param name="absmax_book">256 float32.</param>
+    /// <param name="codes">count bytes.</param>
+    /// <param name="nested_absmax">ceil(count / blocksize) float32.</param>
+    /// <param name="offset">One float32 in the context's memory.</param>
+    /// <param name="count">0 or more.</param>
+    /// <param name="blocksize">Entries that share one nested absmax: a power of two from 32 to 4096.</param>
+    /// <param name="absmax">Receives count float32; overlaps no other argument.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_absmax_dequantize([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("const float *")] float* absmax_book, [NativeTypeName("const uint8_t *")] byte* codes, [NativeTypeName("const float *")] float* nested_absmax, [NativeTypeName("const float *")] float* offset, [NativeTypeName("int64_t")] long count, [NativeTypeName("int64_t")] long blocksize, [NativeTypeName("float *")] float* absmax);
+
+    /// <summary>Quantizes rows to int8 as LLM.int8() does: codes = rint(source * (127 * (1 / absmax))), each product and the reciprocal rounded to float32, halves to even.</summary>
+    /// <remarks>With a threshold above 0, elements of at least that magnitude are outliers. They count for no absmax, and their whole columns get the code 0: the caller multiplies those columns in another precision. NaN makes the row's absmax NaN and its codes 0; beside an infinity that is no outlier, whose code is 127 with its sign, finite elements get the code 0 and become NaN. A row of zeros gets absmax 0 and codes 0; of an absmax below 1e-36 the digits are lost. Source and codes need no alignment, and the result does not depend on the calling thread's floating-point mode.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="source_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="source">Row-major [rows, columns].</param>
+    /// <param name="rows">0 or more.</param>
+    /// <param name="columns">0 or more.</param>
+    /// <param name="threshold">Finite; 0 for no outliers. bitsandbytes' usual threshold is 6.</param>
+    /// <param name="codes">Receives [rows, columns].</param>
+    /// <param name="row_absmax">Receives rows float32.</param>
+    /// <param name="outlier_columns">Receives columns bytes: 1 where a column holds an outlier, otherwise 0. May be null if threshold is 0.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_rows8_quantize([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int source_type, [NativeTypeName("const void *")] void* source, [NativeTypeName("int64_t")] long rows, [NativeTypeName("int64_t")] long columns, [NativeTypeName("float")] float threshold, [NativeTypeName("int8_t *")] sbyte* codes, [NativeTypeName("float *")] float* row_absmax, [NativeTypeName("uint8_t *")] byte* outlier_columns);
+
+    /// <summary>Undoes nbit_rows8_quantize: target = round(codes * row_absmax * (1 / 127)), rounded to float32 after each product. Codes and target need no alignment, and the result does not depend on the calling thread's floating-point mode.</summary>
+    /// <param name="context">Where to work.</param>
+    /// <param name="codes">Row-major [rows, columns].</param>
+    /// <param name="row_absmax">rows float32.</param>
+    /// <param name="rows">0 or more.</param>
+    /// <param name="columns">0 or more.</param>
+    /// <param name="target_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="target">Receives [rows, columns]; overlaps no other argument.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_rows8_dequantize([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("const int8_t *")] sbyte* codes, [NativeTypeName("const float *")] float* row_absmax, [NativeTypeName("int64_t")] long rows, [NativeTypeName("int64_t")] long columns, [NativeTypeName("int32_t")] int target_type, [NativeTypeName("void *")] void* target);
+
+    /// <summary>Quantizes columns to int8, by the rule of nbit_rows8_quantize without outliers, and transposes the codes.</summary>
+    /// <remarks>Products of int8 matrices sum over the last dimension of both, so that this is the form for sums over rows, as in gradients of weights.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="source_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="source">Row-major [rows, columns].</param>
+    /// <param name="rows">0 or more.</param>
+    /// <param name="columns">0 or more.</param>
+    /// <param name="left_out">Null, or columns bytes: columns whose byte is not 0 get absmax 0 and codes 0.</param>
+    /// <param name="codes">Receives the transpose, row-major [columns, rows].</param>
+    /// <param name="column_absmax">Receives columns float32.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_columns8_quantize([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int source_type, [NativeTypeName("const void *")] void* source, [NativeTypeName("int64_t")] long rows, [NativeTypeName("int64_t")] long columns, [NativeTypeName("const uint8_t *")] byte* left_out, [NativeTypeName("int8_t *")] sbyte* codes, [NativeTypeName("float *")] float* column_absmax);
 }

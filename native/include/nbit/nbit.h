@@ -70,6 +70,14 @@ enum nbit_data_type {
     NBIT_DATA_TYPE_FLOAT8_E8M0FNU = 44,
 };
 
+/// 4-bit codes. The numbers are bitsandbytes'.
+enum nbit_quant_type {
+    /// A sign and 8 magnitudes: 0, 1/192, 1/6, 1/4, 1/3, 1/2, 2/3 and 1.
+    NBIT_QUANT_TYPE_FP4 = 1,
+    /// NormalFloat4 of QLoRA: 16 quantiles of the normal distribution.
+    NBIT_QUANT_TYPE_NF4 = 2,
+};
+
 /// Where a context works.
 enum nbit_device_kind {
     NBIT_DEVICE_KIND_CPU = 0,
@@ -90,6 +98,9 @@ enum nbit_instruction_set {
 
 /// A device, the stream on it and the number of threads that work is issued with.
 typedef struct nbit_context nbit_context;
+
+/// An 8-bit code: 256 numbers, prepared for the search of the nearest one.
+typedef struct nbit_codebook8 nbit_codebook8;
 
 /// A loop over [begin, end) in pieces of at least `grain`, run by several threads: calls body(b, e, state) for disjoint
 /// ranges that cover it and returns when all are done. A nonzero result means that the loop could not run.
@@ -171,7 +182,8 @@ NBIT_EXPORT int32_t nbit_memory_fail(int64_t allocation);
 ///
 /// One of the two types is float32, float16 or bfloat16; the other one of these or float8_e4m3fn or float8_e5m2. The
 /// product is rounded to float32 before it is rounded to the target. Float8 saturates at its largest finite
-/// value (448, 57344), infinities included; float16 overflows to infinity; NaN stays NaN.
+/// value (448, 57344), infinities included; float16 overflows to infinity; NaN stays NaN. Source and target need no
+/// alignment, and the result does not depend on the calling thread's floating-point mode.
 /// \param context Where to work.
 /// \param source_type One of nbit_data_type.
 /// \param source count elements.
@@ -182,6 +194,193 @@ NBIT_EXPORT int32_t nbit_memory_fail(int64_t allocation);
 /// \param amax Null, or one float32 in the context's memory that becomes max(amax, max |source[i]|), NaN left out.
 NBIT_EXPORT int32_t nbit_values_cast(nbit_context* context, int32_t source_type, const void* source, int64_t count,
                                      int32_t target_type, void* target, const float* scale, float* amax);
+
+/// The numbers of a 4-bit code.
+/// \param quant_type One of nbit_quant_type.
+/// \param values Receives 16 float32: what each code stands for in a block whose absmax is 1.
+NBIT_EXPORT int32_t nbit_codebook4_get_values(int32_t quant_type, float* values);
+
+/// Quantizes to 4 bits in blocks, as bitsandbytes' CUDA kernels do: code[i] is nearest to source[i] / absmax.
+///
+/// absmax is the largest magnitude of a block. The quotient is source[i] * (1 / max(absmax, 1e-38)), both rounded to
+/// float32. A quotient halfway between two codes takes the lower number for nf4, the smaller magnitude for fp4; a
+/// negative one keeps fp4's sign bit. NaN makes absmax NaN and so the whole block; beside an infinity, which keeps its
+/// sign, the finite elements become NaN. Blocks of zeros hold the code of zero and absmax 0. Source and packed need no
+/// alignment, and the result does not depend on the calling thread's floating-point mode.
+/// \param context Where to work.
+/// \param quant_type One of nbit_quant_type.
+/// \param source_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param source count elements.
+/// \param count 0 or more; the last block may be shorter.
+/// \param blocksize Elements that share one absmax: a power of two from 32 to 4096.
+/// \param packed (count + 1) / 2 bytes: the code of an even element in the upper four bits, of the odd one after it in
+/// the lower; those hold the code of zero after an odd count.
+/// \param absmax Receives ceil(count / blocksize) float32.
+NBIT_EXPORT int32_t nbit_blocks4_quantize(nbit_context* context, int32_t quant_type, int32_t source_type,
+                                          const void* source, int64_t count, int64_t blocksize, uint8_t* packed,
+                                          float* absmax);
+
+/// Undoes nbit_blocks4_quantize: target[i] = round(value of code[i] * absmax), the product rounded to float32 first.
+///
+/// absmax may be quantized itself (bitsandbytes' double quantization, see nbit_absmax_quantize). It is then
+/// absmax_book[absmax_codes[b]] * absmax[b / 256] + *absmax_offset for block b, the product and the sum rounded to
+/// float32. Packed and target need no alignment, and the result does not depend on the calling thread's floating-point
+/// mode.
+/// \param context Where to work.
+/// \param quant_type One of nbit_quant_type.
+/// \param packed (count + 1) / 2 bytes, as nbit_blocks4_quantize writes them.
+/// \param absmax One float32 a block, or one for 256 blocks where absmax_codes is given.
+/// \param absmax_codes Null, or one byte a block.
+/// \param absmax_book Null without absmax_codes, otherwise 256 float32.
+/// \param absmax_offset Null without absmax_codes, otherwise one float32 in the context's memory.
+/// \param count Elements, 0 or more.
+/// \param blocksize Elements that share one absmax: a power of two from 32 to 4096.
+/// \param target_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param target count elements; overlaps no other argument.
+NBIT_EXPORT int32_t nbit_blocks4_dequantize(nbit_context* context, int32_t quant_type, const uint8_t* packed,
+                                            const float* absmax, const uint8_t* absmax_codes, const float* absmax_book,
+                                            const float* absmax_offset, int64_t count, int64_t blocksize,
+                                            int32_t target_type, void* target);
+
+/// Prepares an 8-bit code, which takes about a millisecond. It may be used by any context on the same device, and by
+/// several threads at once.
+/// \param context Where it will be used.
+/// \param values 256 float32 in rising order (equal neighbours are allowed), at most 2^126 in magnitude; copied.
+/// \param book Receives the code; release it with nbit_codebook8_destroy.
+NBIT_EXPORT int32_t nbit_codebook8_create(nbit_context* context, const float* values, nbit_codebook8** book);
+
+/// Prepares one of bitsandbytes' dynamic maps, create_dynamic_map(is_signed), in the bits that bitsandbytes has on CPUs
+/// with AVX2.
+/// \param context Where it will be used.
+/// \param is_signed 1 for numbers from -0.99297 to 1, 0 for numbers from 0 to 1.
+/// \param book Receives the code; release it with nbit_codebook8_destroy.
+NBIT_EXPORT int32_t nbit_codebook8_create_dynamic(nbit_context* context, int32_t is_signed, nbit_codebook8** book);
+
+/// Releases an 8-bit code.
+/// \param book The code; null is allowed and does nothing.
+NBIT_EXPORT int32_t nbit_codebook8_destroy(nbit_codebook8* book);
+
+/// The numbers of an 8-bit code.
+/// \param book The code.
+/// \param values Receives 256 float32.
+NBIT_EXPORT int32_t nbit_codebook8_get_values(const nbit_codebook8* book, float* values);
+
+/// Quantizes to 8 bits in blocks, as bitsandbytes' CUDA kernels do: codes[i] is nearest to source[i] / absmax.
+///
+/// absmax is the largest magnitude of a block. The quotient is source[i] * (1 / max(absmax, 1e-38)), both rounded to
+/// float32. A quotient halfway between two numbers (their midpoint rounded to float32) takes the even code. NaN makes
+/// absmax NaN and so the whole block; beside an infinity, which keeps its sign where the code has numbers of that sign,
+/// the finite elements become NaN. Blocks of zeros hold the code of zero and absmax 0. Source and codes need no
+/// alignment, and the result does not depend on the calling thread's floating-point mode.
+/// \param context Where to work.
+/// \param book The code.
+/// \param source_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param source count elements.
+/// \param count 0 or more; the last block may be shorter.
+/// \param blocksize Elements that share one absmax, 1 or more. Powers of two from 32 are fast; others may be slower.
+/// \param codes Receives count bytes.
+/// \param absmax Receives ceil(count / blocksize) float32.
+NBIT_EXPORT int32_t nbit_blocks8_quantize(nbit_context* context, const nbit_codebook8* book, int32_t source_type,
+                                          const void* source, int64_t count, int64_t blocksize, uint8_t* codes,
+                                          float* absmax);
+
+/// Undoes nbit_blocks8_quantize: target[i] = round(value of codes[i] * absmax), the product rounded to float32 first.
+/// Codes and target need no alignment, and the result does not depend on the calling thread's floating-point mode.
+/// \param context Where to work.
+/// \param book The code.
+/// \param codes count bytes.
+/// \param absmax ceil(count / blocksize) float32.
+/// \param count 0 or more.
+/// \param blocksize Elements that share one absmax, 1 or more. Powers of two from 32 are fast; others may be slower.
+/// \param target_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param target count elements; overlaps no other argument.
+NBIT_EXPORT int32_t nbit_blocks8_dequantize(nbit_context* context, const nbit_codebook8* book, const uint8_t* codes,
+                                            const float* absmax, int64_t count, int64_t blocksize, int32_t target_type,
+                                            void* target);
+
+/// Quantizes the absmax of blocks to 8 bits (bitsandbytes' double quantization): subtracts their mean and quantizes the
+/// differences, rounded to float32, as nbit_blocks8_quantize does.
+///
+/// The mean is the sum, made in double and rounded to float32, divided by the count in float32. torch.mean's last bit
+/// depends on the processor and on the number of threads and may be another; give an offset where bytes must agree. NaN
+/// and infinities are left out of it.
+/// \param context Where to work.
+/// \param book The code; bitsandbytes uses its signed dynamic map.
+/// \param absmax count float32.
+/// \param count 0 or more.
+/// \param blocksize Entries that share one nested absmax: a power of two from 32 to 4096. nbit_blocks4_dequantize reads
+/// 256.
+/// \param given_offset Null, or one float32 in the context's memory to subtract instead of the mean.
+/// \param codes Receives count bytes.
+/// \param nested_absmax Receives ceil(count / blocksize) float32.
+/// \param offset Receives, in the context's memory, the float32 that was subtracted: 0 if nothing is finite.
+NBIT_EXPORT int32_t nbit_absmax_quantize(nbit_context* context, const nbit_codebook8* book, const float* absmax,
+                                         int64_t count, int64_t blocksize, const float* given_offset, uint8_t* codes,
+                                         float* nested_absmax, float* offset);
+
+/// Undoes nbit_absmax_quantize: absmax[b] = absmax_book[codes[b]] * nested_absmax + *offset, the product and the sum
+/// rounded to float32.
+/// \param context Where to work.
+/// \param absmax_book 256 float32.
+/// \param codes count bytes.
+/// \param nested_absmax ceil(count / blocksize) float32.
+/// \param offset One float32 in the context's memory.
+/// \param count 0 or more.
+/// \param blocksize Entries that share one nested absmax: a power of two from 32 to 4096.
+/// \param absmax Receives count float32; overlaps no other argument.
+NBIT_EXPORT int32_t nbit_absmax_dequantize(nbit_context* context, const float* absmax_book, const uint8_t* codes,
+                                           const float* nested_absmax, const float* offset, int64_t count,
+                                           int64_t blocksize, float* absmax);
+
+/// Quantizes rows to int8 as LLM.int8() does: codes = rint(source * (127 * (1 / absmax))), each product and the
+/// reciprocal rounded to float32, halves to even.
+///
+/// With a threshold above 0, elements of at least that magnitude are outliers. They count for no absmax, and their
+/// whole columns get the code 0: the caller multiplies those columns in another precision. NaN makes the row's absmax
+/// NaN and its codes 0; beside an infinity that is no outlier, whose code is 127 with its sign, finite elements get the
+/// code 0 and become NaN. A row of zeros gets absmax 0 and codes 0; of an absmax below 1e-36 the digits are lost.
+/// Source and codes need no alignment, and the result does not depend on the calling thread's floating-point mode.
+/// \param context Where to work.
+/// \param source_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param source Row-major [rows, columns].
+/// \param rows 0 or more.
+/// \param columns 0 or more.
+/// \param threshold Finite; 0 for no outliers. bitsandbytes' usual threshold is 6.
+/// \param codes Receives [rows, columns].
+/// \param row_absmax Receives rows float32.
+/// \param outlier_columns Receives columns bytes: 1 where a column holds an outlier, otherwise 0. May be null if
+/// threshold is 0.
+NBIT_EXPORT int32_t nbit_rows8_quantize(nbit_context* context, int32_t source_type, const void* source, int64_t rows,
+                                        int64_t columns, float threshold, int8_t* codes, float* row_absmax,
+                                        uint8_t* outlier_columns);
+
+/// Undoes nbit_rows8_quantize: target = round(codes * row_absmax * (1 / 127)), rounded to float32 after each product.
+/// Codes and target need no alignment, and the result does not depend on the calling thread's floating-point mode.
+/// \param context Where to work.
+/// \param codes Row-major [rows, columns].
+/// \param row_absmax rows float32.
+/// \param rows 0 or more.
+/// \param columns 0 or more.
+/// \param target_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param target Receives [rows, columns]; overlaps no other argument.
+NBIT_EXPORT int32_t nbit_rows8_dequantize(nbit_context* context, const int8_t* codes, const float* row_absmax,
+                                          int64_t rows, int64_t columns, int32_t target_type, void* target);
+
+/// Quantizes columns to int8, by the rule of nbit_rows8_quantize without outliers, and transposes the codes.
+///
+/// Products of int8 matrices sum over the last dimension of both, so that this is the form for sums over rows, as in
+/// gradients of weights.
+/// \param context Where to work.
+/// \param source_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param source Row-major [rows, columns].
+/// \param rows 0 or more.
+/// \param columns 0 or more.
+/// \param left_out Null, or columns bytes: columns whose byte is not 0 get absmax 0 and codes 0.
+/// \param codes Receives the transpose, row-major [columns, rows].
+/// \param column_absmax Receives columns float32.
+NBIT_EXPORT int32_t nbit_columns8_quantize(nbit_context* context, int32_t source_type, const void* source, int64_t rows,
+                                           int64_t columns, const uint8_t* left_out, int8_t* codes,
+                                           float* column_absmax);
 
 #ifdef __cplusplus
 }

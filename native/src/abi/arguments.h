@@ -1,8 +1,12 @@
 // Checks of arguments that exports share.
 #pragma once
+#include "base/data_type.h"
 #include "base/error.h"
+#include "cpu/number_formats.h"
 
+#include <bit>
 #include <cstdint>
+#include <initializer_list>
 
 namespace nbit
 {
@@ -23,6 +27,40 @@ inline int64_t checked_bytes(int64_t count, int64_t element_bytes)
     return count * element_bytes;
 }
 
+// The bytes of a matrix; throws as above.
+inline int64_t checked_bytes(int64_t rows, int64_t columns, int64_t element_bytes)
+{
+    const int64_t most = INT64_MAX / element_bytes;
+    if (rows < 0 || columns < 0 || (columns > 0 && rows > most / columns))
+        throw Error(NBIT_STATUS_INVALID_ARGUMENT,
+                    "rows is %lld and columns is %lld; neither may be negative, and together they may have at most "
+                    "%lld elements of %lld bytes",
+                    static_cast<long long>(rows), static_cast<long long>(columns), static_cast<long long>(most),
+                    static_cast<long long>(element_bytes));
+    return rows * columns * element_bytes;
+}
+
+// The kernel for a type; throws where there is none.
+template <class Kernel> Kernel checked_kernel(const FormatKernels<Kernel>& kernels, const char* name, int32_t type)
+{
+    const Kernel kernel = kernels.find(type);
+    if (!kernel)
+        throw Error(NBIT_STATUS_INVALID_ARGUMENT,
+                    "%s is %d (%s); allowed are float32 (6), float16 (5) and bfloat16 (15)", name, type,
+                    data_type_name(type));
+    return kernel;
+}
+
+inline void require_power_of_two_blocksize(int64_t blocksize)
+{
+    if (blocksize < 32 || blocksize > 4096 || !std::has_single_bit(static_cast<uint64_t>(blocksize)))
+        throw Error(NBIT_STATUS_INVALID_ARGUMENT,
+                    "blocksize is %lld; allowed are the powers of two from 32 to 4096 (64 is usual)",
+                    static_cast<long long>(blocksize));
+}
+
+constexpr int64_t ceil_divide(int64_t count, int64_t size) { return count / size + (count % size != 0); }
+
 // Memory that an argument names. Null is an empty region.
 struct Region {
     const char* name;
@@ -40,6 +78,24 @@ inline void require_disjoint(const Region& written, const Region& other)
         throw Error(NBIT_STATUS_INVALID_ARGUMENT, "%s (%lld bytes) overlaps %s (%lld bytes); give %s memory of its own",
                     written.name, static_cast<long long>(written.bytes), other.name,
                     static_cast<long long>(other.bytes), written.name);
+}
+
+// Memory that a call writes shares no byte with other memory that it names.
+inline void require_disjoint(std::initializer_list<Region> written, std::initializer_list<Region> read)
+{
+    for (auto region = written.begin(); region != written.end(); ++region) {
+        for (const Region& other : read)
+            require_disjoint(*region, other);
+        for (auto other = region + 1; other != written.end(); ++other)
+            require_disjoint(*region, *other);
+    }
+}
+
+// Memory of any element type that is needed unless it is empty.
+inline void require_memory(std::initializer_list<Region> regions)
+{
+    for (const Region& region : regions)
+        if (region.bytes > 0) require_memory(region.begin, region.name);
 }
 
 } // namespace nbit

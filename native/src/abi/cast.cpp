@@ -1,11 +1,9 @@
 #include "cpu/cast.h"
 #include "abi/arguments.h"
-#include "abi/context.h"
 #include "abi/guard.h"
+#include "abi/work.h"
 #include "base/cpu.h"
 #include "base/data_type.h"
-#include "base/float_environment.h"
-#include "base/thread_pool.h"
 #include "cpu/streaming.h"
 
 #include <atomic>
@@ -16,11 +14,6 @@ using namespace nbit;
 
 namespace
 {
-
-// Measured: waking a thread takes about 30 us, which is what casting half of this takes. Once several threads run,
-// small pieces let the first one go on until the others are there.
-constexpr int64_t bytes_worth_threads = 2 << 20; // read and written
-constexpr int64_t grain = 64 << 10;              // whole pages of every target
 
 constexpr char wide_formats[] = "float32 (6), float16 (5), bfloat16 (15)";
 
@@ -87,11 +80,9 @@ int32_t nbit_values_cast(nbit_context* context, int32_t source_type, const void*
         const float multiplier = checked_scale(scale);
         if (count == 0) return;
 
-        const int32_t threads = to.bytes > bytes_worth_threads - from.bytes ? c.threads.load() : 1;
         const bool stream = should_stream(to.bytes);
         std::atomic<uint32_t> largest{0};
-        parallel_for(threads, count, grain, [&](int64_t begin, int64_t end) noexcept {
-            const DefaultFloatEnvironment environment;
+        share_out(threads_for(c, from.bytes, to.bytes), count, grain_elements, [&](int64_t begin, int64_t end) {
             const float found = kernel(static_cast<const char*>(source) + begin * source_size, end - begin, multiplier,
                                        static_cast<char*>(target) + begin * target_size, stream);
             raise_to(found, largest);

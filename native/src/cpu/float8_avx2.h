@@ -7,7 +7,7 @@ namespace nbit::avx2
 namespace
 {
 
-// Rounds products as round_magnitude in cast_scalar.cpp does, 32 at a time, and leaves the last subtraction to the
+// Rounds products as round_magnitude in conversions_scalar.h does, 32 at a time, and leaves the last subtraction to the
 // bytes: modulo 256 the order does not matter. The sign comes straight from the inputs: saturating packs keep it.
 template <Float8 Format> class Float8Encoder
 {

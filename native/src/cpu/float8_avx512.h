@@ -28,7 +28,7 @@ private:
     __m512i index_;
 };
 
-// Rounds products as round_magnitude in cast_scalar.cpp does, 64 at a time, and leaves the last subtraction to the
+// Rounds products as round_magnitude in conversions_scalar.h does, 64 at a time, and leaves the last subtraction to the
 // bytes: modulo 256 the order does not matter. The sign comes straight from the inputs.
 template <Float8 Format> class Float8Encoder
 {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <concepts>
 #include <cstdint>
+#include <limits>
 
 namespace nbit
 {
@@ -40,6 +41,7 @@ concept Float8 = std::same_as<T, Float8E4M3> || std::same_as<T, Float8E5M2>;
 
 inline constexpr uint32_t sign_bit = 0x80000000, magnitude_mask = 0x7fffffff;
 inline constexpr uint32_t infinity_bits = 0x7f800000, quiet_bit = 0x400000;
+inline constexpr float infinity = std::numeric_limits<float>::infinity();
 inline constexpr int exponent_bias = 127, float_mantissa_bits = 23;
 
 namespace
