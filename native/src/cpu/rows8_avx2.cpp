@@ -1,6 +1,6 @@
 // int8 quantization by rows and columns with AVX2.
-#include "cpu/blocks_avx2.h"
 #include "cpu/columns8_tiles.h"
+#include "cpu/numbers_avx2.h"
 
 namespace nbit::avx2
 {
@@ -28,21 +28,9 @@ private:
     __m256i largest_ = _mm256_setzero_si256();
 };
 
-struct Rows8Set : BlocksSet {
+struct Rows8Set : NumbersSet {
     using OutlierScan = TileOutlierScan;
 
-    template <class T> static Tile load(const T* x) { return load_tile(x); }
-    template <class T> static void store(T* y, const Tile& tile, bool stream) { store_tile(y, tile, stream); }
-    static Tile spread(float number)
-    {
-        const __m256 all = _mm256_set1_ps(number);
-        return {all, all, all, all};
-    }
-    static Tile product(const Tile& x, const Tile& y)
-    {
-        return {_mm256_mul_ps(x.v[0], y.v[0]), _mm256_mul_ps(x.v[1], y.v[1]), _mm256_mul_ps(x.v[2], y.v[2]),
-                _mm256_mul_ps(x.v[3], y.v[3])};
-    }
     static void raise(uint32_t* bits, const Tile& x)
     {
         auto* lanes = reinterpret_cast<__m256i*>(bits);
@@ -68,14 +56,6 @@ struct Rows8Set : BlocksSet {
         // Undoes the packs' order by lanes
         const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
         avx2::store(codes, _mm256_permutevar8x32_epi32(bytes, order), stream);
-    }
-    static Tile decode(const int8_t* codes)
-    {
-        const auto numbers = [&](int j) {
-            const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes + 8 * j));
-            return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
-        };
-        return {numbers(0), numbers(1), numbers(2), numbers(3)};
     }
 };
 

@@ -1,7 +1,7 @@
 // int8 quantization by rows and columns with AVX-512, compiled with and without the bfloat16 instructions.
 #pragma once
-#include "cpu/blocks_avx512.h"
 #include "cpu/columns8_tiles.h"
+#include "cpu/numbers_avx512.h"
 
 namespace nbit::NBIT_AVX512
 {
@@ -32,21 +32,9 @@ private:
     __m512i largest_ = _mm512_setzero_si512();
 };
 
-struct Rows8Set : BlocksSet {
+struct Rows8Set : NumbersSet {
     using OutlierScan = TileOutlierScan;
 
-    template <class T> static Tile load(const T* x) { return load_tile(x); }
-    template <class T> static void store(T* y, const Tile& tile, bool stream) { store_tile(y, tile, stream); }
-    static Tile spread(float number)
-    {
-        const __m512 all = _mm512_set1_ps(number);
-        return {all, all, all, all};
-    }
-    static Tile product(const Tile& x, const Tile& y)
-    {
-        return {_mm512_mul_ps(x.v[0], y.v[0]), _mm512_mul_ps(x.v[1], y.v[1]), _mm512_mul_ps(x.v[2], y.v[2]),
-                _mm512_mul_ps(x.v[3], y.v[3])};
-    }
     static void raise(uint32_t* bits, const Tile& x)
     {
         for (int j = 0; j < 4; ++j) {
@@ -69,14 +57,6 @@ struct Rows8Set : BlocksSet {
         // Undoes the packs' order by lanes
         const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
         NBIT_AVX512::store(codes, _mm512_permutexvar_epi32(order, bytes), stream);
-    }
-    static Tile decode(const int8_t* codes)
-    {
-        const auto numbers = [&](int j) {
-            const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + 16 * j));
-            return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes));
-        };
-        return {numbers(0), numbers(1), numbers(2), numbers(3)};
     }
 };
 

@@ -1,6 +1,6 @@
 // int8 quantization by rows and columns in portable C++.
-#include "cpu/blocks_scalar.h"
 #include "cpu/columns8_tiles.h"
+#include "cpu/numbers_scalar.h"
 
 namespace nbit::scalar
 {
@@ -28,25 +28,9 @@ private:
     uint32_t largest_ = 0;
 };
 
-struct Rows8Set : BlocksSet {
+struct Rows8Set : NumbersSet {
     using OutlierScan = TileOutlierScan;
 
-    template <class T> static Tile load(const T* x) { return load_tile(x); }
-    template <class T> static void store(T* y, const Tile& tile, bool stream) { store_tile(y, tile, stream); }
-    static Tile spread(float number)
-    {
-        Tile tile;
-        for (float& x : tile.v)
-            x = number;
-        return tile;
-    }
-    static Tile product(const Tile& x, const Tile& y)
-    {
-        Tile products;
-        for (int64_t i = 0; i < tile_size; ++i)
-            products.v[i] = x.v[i] * y.v[i];
-        return products;
-    }
     static void raise(uint32_t* bits, const Tile& x)
     {
         for (int64_t i = 0; i < tile_size; ++i)
@@ -65,13 +49,6 @@ struct Rows8Set : BlocksSet {
             const uint32_t inside = -static_cast<uint32_t>(std::fabs(x.v[i]) <= top.v[i]);
             codes[i] = static_cast<int8_t>(float_bits(rounded) & inside);
         }
-    }
-    static Tile decode(const int8_t* codes)
-    {
-        Tile tile;
-        for (int64_t i = 0; i < tile_size; ++i)
-            tile.v[i] = codes[i];
-        return tile;
     }
 };
 
