@@ -1,0 +1,1 @@
+#include "packed_products_avx512.h"
