@@ -382,6 +382,104 @@ NBIT_EXPORT int32_t nbit_columns8_quantize(nbit_context* context, int32_t source
                                            int64_t columns, const uint8_t* left_out, int8_t* codes,
                                            float* column_absmax);
 
+/// Multiplies int8 matrices: product[i, j] = sum of a[i, t] * b[j, t] over t, exactly.
+/// The operands need no alignment.
+/// \param context Where to work.
+/// \param a Row-major [m, k].
+/// \param b Row-major [n, k].
+/// \param m 0 or more.
+/// \param n 0 or more.
+/// \param k 0 to 131,071: sums of so many products always fit in int32. Split a longer product and add the parts.
+/// \param product Receives [m, n]; overlaps no other argument.
+NBIT_EXPORT int32_t nbit_int8_multiply(nbit_context* context, const int8_t* a, const int8_t* b, int64_t m, int64_t n,
+                                       int64_t k, int32_t* product);
+
+/// Makes numbers of the product of matrices that were quantized by rows: target = round(product * row_absmax *
+/// column_absmax * (1 / 127^2) + bias).
+///
+/// The product is rounded to float32, and so are its products with the two absmax, in this order; the last product and
+/// the sum are one fused multiply-add with float32(1 / 127^2) = 6.200012e-05, as in bitsandbytes' CUDA kernels. Then
+/// comes the rounding to the target. An infinite or NaN absmax shows in the target. Target and bias need no alignment,
+/// and the result does not depend on the calling thread's floating-point mode.
+/// \param context Where to work.
+/// \param product Row-major [m, n], as nbit_int8_multiply gives it.
+/// \param m 0 or more.
+/// \param n 0 or more.
+/// \param row_absmax m float32: of the rows of the left matrix.
+/// \param column_absmax n float32: of the rows of the right matrix, which are the columns of the product.
+/// \param bias_type float32, float16 or bfloat16, of nbit_data_type. Ignored without a bias.
+/// \param bias Null, or n elements.
+/// \param target_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param target Receives [m, n]; overlaps no other argument.
+NBIT_EXPORT int32_t nbit_int8_product_dequantize(nbit_context* context, const int32_t* product, int64_t m, int64_t n,
+                                                 const float* row_absmax, const float* column_absmax, int32_t bias_type,
+                                                 const void* bias, int32_t target_type, void* target);
+
+/// nbit_int8_multiply and nbit_int8_product_dequantize in one: the same numbers, without the int32 product in memory.
+///
+/// The gradient of an int8 layer's weight is such a product of two results of nbit_columns8_quantize: a of the gradient
+/// [rows, out_features], b of the activations [rows, in_features] with the outlier columns left out. Those columns, 0
+/// in the target, are a product of their own in another precision.
+/// \param context Where to work.
+/// \param a Row-major [m, k].
+/// \param row_absmax m float32.
+/// \param b Row-major [n, k].
+/// \param column_absmax n float32.
+/// \param m 0 or more.
+/// \param n 0 or more.
+/// \param k 0 to 131,071.
+/// \param bias_type float32, float16 or bfloat16, of nbit_data_type. Ignored without a bias.
+/// \param bias Null, or n elements.
+/// \param target_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param target Receives [m, n]; overlaps no other argument.
+NBIT_EXPORT int32_t nbit_int8_multiply_dequantize(nbit_context* context, const int8_t* a, const float* row_absmax,
+                                                  const int8_t* b, const float* column_absmax, int64_t m, int64_t n,
+                                                  int64_t k, int32_t bias_type, const void* bias, int32_t target_type,
+                                                  void* target);
+
+/// A linear layer with an int8 weight, as LLM.int8() computes it: y = x * weight^T + bias.
+///
+/// x is rounded to float16, whatever its type, and quantized as nbit_rows8_quantize does it. The int8 product and the
+/// bias become float32 as in nbit_int8_product_dequantize. Then the product of the outlier columns is added: of the
+/// float16 activations and codes * row_absmax * (1 / 127), rounded to float32 after each product, in chains of float32
+/// fused multiply-adds over 192 columns in rising order. Last comes the rounding to x's type. Every instruction set
+/// and number of threads gives the same bits, but for those of NaN. Codes, x, bias and y need no alignment, and the
+/// result does not depend on the calling thread's floating-point mode.
+/// \param context Where to work.
+/// \param codes The weight, row-major [out_features, in_features], as nbit_rows8_quantize makes it without threshold.
+/// \param row_absmax out_features float32: bitsandbytes' SCB.
+/// \param out_features 0 or more.
+/// \param in_features 0 to 131,071: int8 products of so many terms always fit in int32.
+/// \param x_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param x Row-major [rows, in_features]; a batch of sequences counts all its tokens as rows.
+/// \param rows 0 or more.
+/// \param threshold Finite; 0 for no outliers. bitsandbytes' usual threshold is 6.
+/// \param bias_type float32, float16 or bfloat16, of nbit_data_type. Ignored without a bias.
+/// \param bias Null, or out_features elements.
+/// \param y Receives [rows, out_features] of x's type; overlaps no other argument.
+NBIT_EXPORT int32_t nbit_linear8_forward(nbit_context* context, const int8_t* codes, const float* row_absmax,
+                                         int64_t out_features, int64_t in_features, int32_t x_type, const void* x,
+                                         int64_t rows, float threshold, int32_t bias_type, const void* bias, void* y);
+
+/// The gradient of what an int8 linear layer was given: grad_x = grad_y * weight.
+///
+/// The weight is codes * row_absmax * (1 / 127), rounded to float32 after each product and then to the gradient's type.
+/// Sums are made in float32, in an order that depends on the instruction set, and rounded once. Denormals of bfloat16
+/// operands may count as zero. Codes and gradients need no alignment, and the result depends neither on the number of
+/// threads nor on the calling thread's floating-point mode.
+/// \param context Where to work.
+/// \param codes The weight, row-major [out_features, in_features].
+/// \param row_absmax out_features float32.
+/// \param out_features 0 or more.
+/// \param in_features 0 or more.
+/// \param y_type float32, float16 or bfloat16, of nbit_data_type: of both gradients.
+/// \param grad_y Row-major [rows, out_features].
+/// \param rows 0 or more.
+/// \param grad_x Receives [rows, in_features]; overlaps no other argument.
+NBIT_EXPORT int32_t nbit_linear8_backward(nbit_context* context, const int8_t* codes, const float* row_absmax,
+                                          int64_t out_features, int64_t in_features, int32_t y_type, const void* grad_y,
+                                          int64_t rows, void* grad_x);
+
 #ifdef __cplusplus
 }
 #endif

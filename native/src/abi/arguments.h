@@ -5,6 +5,7 @@
 #include "cpu/number_formats.h"
 
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <initializer_list>
 
@@ -57,6 +58,15 @@ inline void require_power_of_two_blocksize(int64_t blocksize)
         throw Error(NBIT_STATUS_INVALID_ARGUMENT,
                     "blocksize is %lld; allowed are the powers of two from 32 to 4096 (64 is usual)",
                     static_cast<long long>(blocksize));
+}
+
+// Of outliers, for int8 quantization.
+inline void require_threshold(float threshold)
+{
+    if (!(threshold >= 0) || std::isinf(threshold))
+        throw Error(NBIT_STATUS_INVALID_ARGUMENT,
+                    "threshold is %g; allowed are finite numbers above 0 (6 is usual), or 0 for no outliers",
+                    static_cast<double>(threshold));
 }
 
 constexpr int64_t ceil_divide(int64_t count, int64_t size) { return count / size + (count % size != 0); }

@@ -19,14 +19,6 @@ namespace
 // A few rows, so that a piece of work has about as many elements as elsewhere.
 int64_t grain_of_rows(int64_t columns) { return std::max<int64_t>(grain_elements / std::max<int64_t>(columns, 1), 1); }
 
-void require_threshold(float threshold)
-{
-    if (!(threshold >= 0) || std::isinf(threshold))
-        throw Error(NBIT_STATUS_INVALID_ARGUMENT,
-                    "threshold is %g; allowed are finite numbers above 0 (6 is usual), or 0 for no outliers",
-                    static_cast<double>(threshold));
-}
-
 // A matrix cut into parts of so many rows and 2048 columns, which are as long a read as memory likes.
 struct Part {
     int64_t row, column, rows, columns;

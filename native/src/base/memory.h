@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <new>
+#include <type_traits>
 #include <utility>
 
 namespace nbit
@@ -34,6 +35,27 @@ template <class T> struct Allocator {
     }
     void deallocate(T* memory, size_t count) noexcept { nbit::deallocate(memory, count * sizeof(T)); }
     template <class U> bool operator==(const Allocator<U>&) const noexcept { return true; }
+};
+
+// Elements without a value yet, which begin a cache line.
+template <class T> class Scratch
+{
+    static_assert(std::is_trivial_v<T>);
+
+public:
+    explicit Scratch(int64_t count)
+        : bytes_(static_cast<size_t>(count) * sizeof(T)), elements_(static_cast<T*>(allocate(bytes_)))
+    {
+    }
+    ~Scratch() { deallocate(elements_, bytes_); }
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+
+    T* data() const noexcept { return elements_; }
+
+private:
+    size_t bytes_;
+    T* elements_;
 };
 
 // For single objects: class X : Allocated { ... }; new X and delete go through the seam.

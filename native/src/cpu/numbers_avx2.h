@@ -30,6 +30,7 @@ struct NumbersSet : BlocksSet {
         return {_mm256_fmadd_ps(x.v[0], y.v[0], z.v[0]), _mm256_fmadd_ps(x.v[1], y.v[1], z.v[1]),
                 _mm256_fmadd_ps(x.v[2], y.v[2], z.v[2]), _mm256_fmadd_ps(x.v[3], y.v[3], z.v[3])};
     }
+    static Tile multiply_add(const Tile& x, const Tile& y, const Tile& z) { return fused(x, y, z); }
     static Tile from_int32(const int32_t* x)
     {
         const auto numbers = [&](int j) {

@@ -38,6 +38,8 @@ struct NumbersSet : BlocksSet {
             sums.v[i] = std::fma(x.v[i], y.v[i], z.v[i]);
         return sums;
     }
+    // Rounded twice: baseline processors have no instruction that rounds once.
+    static Tile multiply_add(const Tile& x, const Tile& y, const Tile& z) { return sum(product(x, y), z); }
     static Tile from_int32(const int32_t* x)
     {
         Tile tile;

@@ -66,7 +66,7 @@ struct Product8 {
 using DequantizeProduct8 = void (*)(const Product8& product, void* target, int64_t stride);
 
 struct Products8Table {
-    int64_t workspace_bytes; // of a kernel
+    int64_t (*workspace_bytes)(int64_t rows); // of a block
     int64_t (*packed_bytes)(int64_t rows, int64_t columns);
     PackRows8 pack;
     MultiplyRows8 multiply;

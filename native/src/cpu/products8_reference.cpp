@@ -8,6 +8,8 @@ namespace nbit::reference
 namespace
 {
 
+int64_t workspace_bytes(int64_t /*rows*/) { return 0; }
+
 int64_t packed_bytes(int64_t rows, int64_t columns) { return rows * columns; }
 
 void pack(const int8_t* codes, int64_t rows, int64_t columns, const Panels8& panels, std::byte* packed)
@@ -63,8 +65,8 @@ template <class Target> void dequantize(const Product8& product, void* target, i
 } // namespace
 
 constinit const Products8Table products8 = {
-    0,        packed_bytes,      pack,
-    multiply, multiply_outliers, make_format_kernels<DequantizeProduct8>([]<class T> { return dequantize<T>; }),
+    workspace_bytes, packed_bytes,      pack,
+    multiply,        multiply_outliers, make_format_kernels<DequantizeProduct8>([]<class T> { return dequantize<T>; }),
 };
 
 } // namespace nbit::reference

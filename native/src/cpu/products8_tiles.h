@@ -125,7 +125,7 @@ void multiply_outliers_plain8(const float* x, int64_t rows, const Outliers8& out
 // The table of a set without such an instruction.
 template <class Set> consteval Products8Table make_plain_products8()
 {
-    return {outlier_chain * Set::tile_size * static_cast<int64_t>(sizeof(float)),
+    return {[](int64_t /*rows*/) { return outlier_chain * Set::tile_size * static_cast<int64_t>(sizeof(float)); },
             plain_packed_bytes8,
             pack_plain_rows8,
             multiply_plain_rows8<Set>,
