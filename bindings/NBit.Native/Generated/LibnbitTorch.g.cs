@@ -95,6 +95,56 @@ public static unsafe partial class LibnbitTorch
     [return: NativeTypeName("int32_t")]
     public static partial int nbit_torch_tensor_set_data([NativeTypeName("void *")] void* tensor, [NativeTypeName("void *")] void* data);
 
+    /// <summary>Makes another handle of a tensor: an own at::Tensor of the same TensorImpl.</summary>
+    /// <param name="tensor">An at::Tensor*.</param>
+    /// <param name="another">Receives an at::Tensor*, which TorchSharp's Tensor may own.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_torch_tensor_reference([NativeTypeName("void *")] void* tensor, [NativeTypeName("void **")] void** another);
+
+    /// <summary>Makes a tensor over memory of the caller, with a function that TorchSharp's linear calls instead of libtorch's wherever the tensor, or another one that shares its first element, is given as the weight.</summary>
+    /// <param name="data">The memory, which is used until `release` is called. No other living tensor made here begins there.</param>
+    /// <param name="data_type">uint8, int8, float16, float32, float64 or bfloat16, of nbit_data_type.</param>
+    /// <param name="sizes">The shape: `dimensions` numbers, all above 0.</param>
+    /// <param name="dimensions">1 or more.</param>
+    /// <param name="linear">Computes the layer.</param>
+    /// <param name="release">Called when the last tensor that shares the memory is gone.</param>
+    /// <param name="state">Given to both.</param>
+    /// <param name="tensor">Receives an at::Tensor*, which TorchSharp's Tensor may own. Where this fails, nothing is released.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_torch_linear_weight_create([NativeTypeName("void *")] void* data, [NativeTypeName("int32_t")] int data_type, [NativeTypeName("const int64_t *")] long* sizes, [NativeTypeName("int32_t")] int dimensions, [NativeTypeName("nbit_torch_linear_function")] delegate* unmanaged<void*, void*, void*, void*, void**, int> linear, [NativeTypeName("nbit_torch_release_function")] delegate* unmanaged<void*, void> release, [NativeTypeName("void *")] void* state, [NativeTypeName("void **")] void** tensor);
+
+    /// <summary>The state that a tensor was made with by nbit_torch_linear_weight_create.</summary>
+    /// <param name="tensor">An at::Tensor*: that tensor, or one that shares its first element.</param>
+    /// <param name="state">Receives the state; null where the tensor is an ordinary one.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_torch_linear_weight_state([NativeTypeName("void *")] void* tensor, [NativeTypeName("void **")] void** state);
+
+    /// <summary>libtorch's linear, aten::linear, whatever the weight is.</summary>
+    /// <param name="input">An at::Tensor*.</param>
+    /// <param name="weight">An at::Tensor*.</param>
+    /// <param name="bias">An at::Tensor*, or null.</param>
+    /// <param name="result">Receives an at::Tensor*, which TorchSharp's Tensor may own.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_torch_linear([NativeTypeName("void *")] void* input, [NativeTypeName("void *")] void* weight, [NativeTypeName("void *")] void* bias, [NativeTypeName("void **")] void** result);
+
+    /// <summary>Calls a function with the gradient of a tensor in each backward pass.</summary>
+    /// <param name="tensor">An at::Tensor* that requires grad.</param>
+    /// <param name="gradient">Called with each gradient.</param>
+    /// <param name="release">Called when the graph of the tensor is gone.</param>
+    /// <param name="state">Given to both. Where this fails, nothing is released.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_torch_gradient_hook([NativeTypeName("void *")] void* tensor, [NativeTypeName("nbit_torch_gradient_function")] delegate* unmanaged<void*, void*, void**, int> gradient, [NativeTypeName("nbit_torch_release_function")] delegate* unmanaged<void*, void> release, [NativeTypeName("void *")] void* state);
+
     /// <summary>Divides gradients by the loss scale and notes whether all are finite: each element is multiplied in place by `inverse_scale`. This is libtorch's _amp_foreach_non_finite_check_and_unscale_.</summary>
     /// <param name="gradients">count at::Tensor*, all on one device.</param>
     /// <param name="count">0 or more.</param>

@@ -70,6 +70,64 @@ NBIT_EXPORT int32_t nbit_torch_tensor_identity(void* tensor, void** identity);
 /// \param data An at::Tensor* that then shares its storage with `tensor`.
 NBIT_EXPORT int32_t nbit_torch_tensor_set_data(void* tensor, void* data);
 
+/// Makes another handle of a tensor: an own at::Tensor of the same TensorImpl.
+/// \param tensor An at::Tensor*.
+/// \param another Receives an at::Tensor*, which TorchSharp's Tensor may own.
+NBIT_EXPORT int32_t nbit_torch_tensor_reference(void* tensor, void** another);
+
+/// Computes a linear layer in NBit's place of libtorch's: y = x @ weight^T + bias for the weight that it was made for.
+/// Called by the thread that runs the layer. A nonzero result means failure, whose message is nbit_error_set's.
+/// \param state What was given with the function.
+/// \param input An at::Tensor*, valid during the call.
+/// \param weight An at::Tensor*, valid during the call: the tensor that was given as the weight.
+/// \param bias An at::Tensor*, valid during the call; null for none.
+/// \param result Receives an at::Tensor* that the caller owns.
+typedef int32_t (*nbit_torch_linear_function)(void* state, void* input, void* weight, void* bias, void** result);
+
+/// Ends the use of a state; it is not used any more when this is called. Called once, by any thread.
+typedef void (*nbit_torch_release_function)(void* state);
+
+/// Makes a tensor over memory of the caller, with a function that TorchSharp's linear calls instead of libtorch's
+/// wherever the tensor, or another one that shares its first element, is given as the weight.
+/// \param data The memory, which is used until `release` is called. No other living tensor made here begins there.
+/// \param data_type uint8, int8, float16, float32, float64 or bfloat16, of nbit_data_type.
+/// \param sizes The shape: `dimensions` numbers, all above 0.
+/// \param dimensions 1 or more.
+/// \param linear Computes the layer.
+/// \param release Called when the last tensor that shares the memory is gone.
+/// \param state Given to both.
+/// \param tensor Receives an at::Tensor*, which TorchSharp's Tensor may own. Where this fails, nothing is released.
+NBIT_EXPORT int32_t nbit_torch_linear_weight_create(void* data, int32_t data_type, const int64_t* sizes,
+                                                    int32_t dimensions, nbit_torch_linear_function linear,
+                                                    nbit_torch_release_function release, void* state, void** tensor);
+
+/// The state that a tensor was made with by nbit_torch_linear_weight_create.
+/// \param tensor An at::Tensor*: that tensor, or one that shares its first element.
+/// \param state Receives the state; null where the tensor is an ordinary one.
+NBIT_EXPORT int32_t nbit_torch_linear_weight_state(void* tensor, void** state);
+
+/// libtorch's linear, aten::linear, whatever the weight is.
+/// \param input An at::Tensor*.
+/// \param weight An at::Tensor*.
+/// \param bias An at::Tensor*, or null.
+/// \param result Receives an at::Tensor*, which TorchSharp's Tensor may own.
+NBIT_EXPORT int32_t nbit_torch_linear(void* input, void* weight, void* bias, void** result);
+
+/// Sees the gradient of a tensor in a backward pass and may replace it. A nonzero result fails the backward pass with
+/// nbit_error_set's message.
+/// \param state What was given with the function.
+/// \param gradient An at::Tensor*, valid during the call; null where there is no gradient.
+/// \param replacement Null, unless the function sets it to an at::Tensor* of the same shape and dtype for the caller.
+typedef int32_t (*nbit_torch_gradient_function)(void* state, void* gradient, void** replacement);
+
+/// Calls a function with the gradient of a tensor in each backward pass.
+/// \param tensor An at::Tensor* that requires grad.
+/// \param gradient Called with each gradient.
+/// \param release Called when the graph of the tensor is gone.
+/// \param state Given to both. Where this fails, nothing is released.
+NBIT_EXPORT int32_t nbit_torch_gradient_hook(void* tensor, nbit_torch_gradient_function gradient,
+                                             nbit_torch_release_function release, void* state);
+
 /// Divides gradients by the loss scale and notes whether all are finite: each element is multiplied in place by
 /// `inverse_scale`. This is libtorch's _amp_foreach_non_finite_check_and_unscale_.
 /// \param gradients count at::Tensor*, all on one device.

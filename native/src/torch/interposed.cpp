@@ -3,13 +3,15 @@
 // library depends on.
 //
 //   THSNN_functional_linear      TorchSharp's is the C++ frontend's linear (addmm, or matmul plus an addition), which
-//                                autocast cannot cache and whose 3-D results differ from PyTorch's. Here: aten::linear.
+//                                autocast cannot cache and whose 3-D results differ from PyTorch's. Here: aten::linear,
+//                                or what the weight was made for (see linear_weight.h).
 //   THSAutograd_setGrad,         The same, plus what libtorch's autocast cache needs (see autocast.cpp).
 //   THSAutograd_*InferenceModeGuard
 //   THSInit_*                    The same, unless this thread makes modules whose weights are loaded later anyway.
 #include "torch/autocast.h"
 #include "torch/guard.h"
 #include "torch/library.h"
+#include "torch/linear_weight.h"
 
 #include <atomic>
 #include <stdexcept>
@@ -46,6 +48,8 @@ NBIT_EXPORT Tensor* THSNN_functional_linear(const Tensor* input, const Tensor* w
     if (!torch) return nullptr;
     linear_calls.fetch_add(1, std::memory_order_relaxed);
     try {
+        if (const std::shared_ptr<const LinearWeight> own = find_linear_weight(*torch, *weight))
+            return own->apply(input, weight, bias);
         OptionalTensor optional{bias ? *bias : Tensor(), bias != nullptr}; // borrowed
         const Tensor result = torch->linear(*input, *weight, optional);
         return new Tensor(result.impl); // moved to TorchSharp, which deletes it as an at::Tensor

@@ -34,6 +34,8 @@ struct TensorList {
     size_t size;
 };
 
+constexpr int32_t strided_layout = 0; // c10::Layout::Strided
+
 using TensorHook = std::function<Tensor(const Tensor&)>;
 
 // The functions of torch.nn.init that fill a tensor: name, parameters
@@ -86,12 +88,17 @@ using TensorHook = std::function<Tensor(const Tensor&)>;
     /* libtorch's stable C ABI */                                                                                      \
     X(new_uninitialized_tensor, int32_t (*)(Tensor**), "aoti_torch_new_uninitialized_tensor")                          \
     X(delete_tensor, int32_t (*)(Tensor*), "aoti_torch_delete_tensor_object")                                          \
+    X(new_reference, int32_t (*)(Tensor*, Tensor**), "aoti_torch_new_tensor_handle")                                   \
     X(get_data_ptr, int32_t (*)(Tensor*, void**), "aoti_torch_get_data_ptr")                                           \
     X(get_layout, int32_t (*)(Tensor*, int32_t*), "aoti_torch_get_layout")                                             \
     X(parallel_for, int32_t (*)(int64_t, int64_t, int64_t, void (*)(int64_t, int64_t, void*), void*),                  \
       "torch_parallel_for")                                                                                            \
     /* LibTorchSharp */                                                                                                \
     X(sizes, void (*)(const Tensor*, int64_t* (*)(size_t)), "THSTensor_sizes")                                         \
+    /* data, deleter, sizes, dimensions, scalar type, dtype, device type, device index, requires grad */               \
+    X(from_memory,                                                                                                     \
+      Tensor* (*)(void*, void (*)(void*), const int64_t*, int32_t, int8_t, int8_t, int32_t, int32_t, bool),            \
+      "THSTensor_new")                                                                                                 \
     X(set_grad, void (*)(bool), "THSAutograd_setGrad")                                                                 \
     X(new_inference_mode, void* (*)(bool), "THSAutograd_getInferenceModeGuard")                                        \
     X(delete_inference_mode, void (*)(void*), "THSAutograd_deleteInferenceModeGuard")

@@ -3,13 +3,6 @@
 
 using namespace nbit::torch;
 
-namespace
-{
-
-constexpr int32_t strided_layout = 0; // c10::Layout::Strided
-
-} // namespace
-
 int32_t nbit_torch_default_dtype_set(int32_t data_type)
 {
     return guarded([&] {
@@ -54,6 +47,19 @@ int32_t nbit_torch_tensor_identity(void* tensor, void** identity)
         const Library& torch = library();
         Tensor& t = defined(torch, tensor, "tensor");
         required(identity, "identity") = t.impl;
+    });
+}
+
+int32_t nbit_torch_tensor_reference(void* tensor, void** another)
+{
+    return guarded([&] {
+        const Library& torch = library();
+        Tensor& t = defined(torch, tensor, "tensor");
+        void*& out = required(another, "another");
+        Tensor* made = nullptr;
+        if (torch.new_reference(&t, &made) != 0)
+            throw Error(NBIT_STATUS_INTERNAL_ERROR, "libtorch could not make another handle of a tensor");
+        out = made;
     });
 }
 

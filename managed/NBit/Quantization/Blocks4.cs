@@ -1,0 +1,149 @@
+using NBit.Native;
+using static TorchSharp.torch;
+
+namespace NBit.Quantization;
+
+/// <summary>4-bit quantization in blocks.</summary>
+internal static unsafe class Blocks4
+{
+    private const int SmallestBlock = 32,
+        LargestBlock = 4096;
+
+    public static (Tensor Packed, QuantState State) Quantize(
+        Tensor source,
+        QuantType quantType,
+        int blocksize,
+        bool compressStatistics,
+        ScalarType quantStorage
+    )
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        var code = Codebook.OfType(quantType);
+        CheckBlocksize(blocksize);
+        CheckFloating(source, nameof(source));
+        var count = source.numel();
+        using var scope = NewDisposeScope();
+        using var dense = DenseTensor.Of(source, nameof(source));
+        var packed = empty([(count + 1) / 2, 1], ScalarType.Byte);
+        var absmax = empty([(count + blocksize - 1) / blocksize], ScalarType.Float32);
+        using var packedMemory = DenseTensor.Of(packed, nameof(packed));
+        using var absmaxMemory = DenseTensor.Of(absmax, nameof(absmax));
+        NativeStatus.ThrowIfFailed(
+            Libnbit.nbit_blocks4_quantize(
+                Contexts.Cpu.Address,
+                (int)quantType,
+                (int)source.dtype,
+                dense.Address,
+                count,
+                blocksize,
+                (byte*)packedMemory.Address,
+                (float*)absmaxMemory.Address
+            )
+        );
+        var state = new QuantState
+        {
+            Absmax = absmax,
+            Code = code,
+            Blocksize = blocksize,
+            DataType = source.dtype,
+            Shape = source.shape,
+            QuantType = quantType,
+        };
+        if (compressStatistics)
+        {
+            state = AbsmaxQuantization.Compress(state);
+        }
+
+        var stored = quantStorage == ScalarType.Byte ? packed : Store(packed, quantStorage);
+        return (stored.DetachFromDisposeScope(), state.DetachFromDisposeScope());
+    }
+
+    public static Tensor Dequantize(Tensor packed, QuantState state, Tensor? output, ScalarType? dtype)
+    {
+        var type = dtype ?? output?.dtype ?? state.DataType;
+        var shape = state.Shape.ToArray();
+        using var bytes = Bytes(packed, state);
+        using var absmax = AbsmaxArguments.Of(state);
+        var target = output ?? empty(shape, type);
+        try
+        {
+            using var targetMemory = DenseTensor.Target(target, nameof(output), type, shape);
+            NativeStatus.ThrowIfFailed(
+                Libnbit.nbit_blocks4_dequantize(
+                    Contexts.Cpu.Address,
+                    (int)state.QuantType!.Value,
+                    (byte*)bytes.Address,
+                    absmax.Absmax,
+                    absmax.Codes,
+                    absmax.Book,
+                    absmax.Offset,
+                    state.Count,
+                    state.Blocksize,
+                    (int)type,
+                    targetMemory.Address
+                )
+            );
+            return target;
+        }
+        catch when (output is null)
+        {
+            target.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Packed codes, of whatever storage dtype.</summary>
+    public static DenseTensor Bytes(Tensor packed, QuantState state)
+    {
+        ArgumentNullException.ThrowIfNull(packed);
+        if (state.QuantType is null)
+        {
+            throw new ArgumentException("the state is that of 8-bit codes; use DequantizeBlockwise", nameof(state));
+        }
+
+        var needed = (state.Count + 1) / 2;
+        var given = packed.numel() * packed.element_size();
+        return given >= needed && given - needed < packed.element_size()
+            ? DenseTensor.Of(packed, nameof(packed))
+            : throw new ArgumentException(
+                $"packed has {given} bytes; a weight of [{string.Join(", ", state.Shape)}] has {needed}",
+                nameof(packed)
+            );
+    }
+
+    /// <exception cref="ArgumentException">It is no float32, float16 or bfloat16.</exception>
+    public static void CheckFloating(Tensor tensor, string name)
+    {
+        if (tensor.dtype is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16))
+        {
+            throw new ArgumentException(
+                $"{name} is {tensor.dtype}; allowed are Float32, Float16 and BFloat16: convert it by .to(...)",
+                name
+            );
+        }
+    }
+
+    /// <exception cref="ArgumentOutOfRangeException">It is no power of two from 32 to 4096.</exception>
+    public static void CheckBlocksize(int blocksize)
+    {
+        if (blocksize is < SmallestBlock or > LargestBlock || !int.IsPow2(blocksize))
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(blocksize),
+                blocksize,
+                $"allowed are the powers of two from {SmallestBlock} to {LargestBlock}"
+            );
+        }
+    }
+
+    // The same bytes under another dtype, as FSDP wants them; the last element may be filled up by zeros.
+    private static Tensor Store(Tensor packed, ScalarType type)
+    {
+        using var one = empty([1], type);
+        var stored = zeros([(packed.numel() + one.element_size() - 1) / one.element_size(), 1], type);
+        using var source = DenseTensor.Of(packed, nameof(packed));
+        using var target = DenseTensor.Of(stored, nameof(stored));
+        Buffer.MemoryCopy(source.Address, target.Address, stored.numel() * one.element_size(), packed.numel());
+        return stored;
+    }
+}

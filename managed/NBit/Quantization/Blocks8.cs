@@ -1,0 +1,95 @@
+using NBit.Native;
+using static TorchSharp.torch;
+
+namespace NBit.Quantization;
+
+/// <summary>8-bit quantization in blocks.</summary>
+internal static unsafe class Blocks8
+{
+    public static (Tensor Codes, QuantState State) Quantize(
+        Tensor source,
+        Codebook code,
+        int blocksize,
+        bool nested,
+        Tensor? output
+    )
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        ArgumentOutOfRangeException.ThrowIfLessThan(blocksize, 1);
+        Blocks4.CheckFloating(source, nameof(source));
+        var count = source.numel();
+        using var scope = NewDisposeScope();
+        using var dense = DenseTensor.Of(source, nameof(source));
+        var codes = output ?? empty(source.shape, ScalarType.Byte);
+        var absmax = empty([(count + blocksize - 1) / blocksize], ScalarType.Float32);
+        using var codeMemory = DenseTensor.Target(codes, nameof(output), ScalarType.Byte, source.shape);
+        using var absmaxMemory = DenseTensor.Of(absmax, nameof(absmax));
+        NativeStatus.ThrowIfFailed(
+            Libnbit.nbit_blocks8_quantize(
+                Contexts.Cpu.Address,
+                code.Native.Address,
+                (int)source.dtype,
+                dense.Address,
+                count,
+                blocksize,
+                (byte*)codeMemory.Address,
+                (float*)absmaxMemory.Address
+            )
+        );
+        var state = new QuantState
+        {
+            Absmax = absmax,
+            Code = code,
+            Blocksize = blocksize,
+            DataType = source.dtype,
+            Shape = source.shape,
+        };
+        if (nested)
+        {
+            state = AbsmaxQuantization.Compress(state, blocksize);
+        }
+
+        return (output ?? codes.DetachFromDisposeScope(), state.DetachFromDisposeScope());
+    }
+
+    public static Tensor Dequantize(Tensor codes, QuantState state, Tensor? output)
+    {
+        ArgumentNullException.ThrowIfNull(codes);
+        if (codes.dtype != ScalarType.Byte || codes.numel() != state.Count)
+        {
+            throw new ArgumentException(
+                $"codes are {codes.dtype} of {codes.numel()} elements; they must be Byte of {state.Count}",
+                nameof(codes)
+            );
+        }
+
+        var type = output?.dtype ?? state.DataType;
+        var shape = state.Shape.ToArray();
+        using var plain = state.Nested is null ? null : AbsmaxQuantization.Recover(state);
+        using var absmaxMemory = DenseTensor.Of(plain ?? state.Absmax, nameof(state.Absmax));
+        using var codeMemory = DenseTensor.Of(codes, nameof(codes));
+        var target = output ?? empty(shape, type);
+        try
+        {
+            using var targetMemory = DenseTensor.Target(target, nameof(output), type, shape);
+            NativeStatus.ThrowIfFailed(
+                Libnbit.nbit_blocks8_dequantize(
+                    Contexts.Cpu.Address,
+                    state.Code.Native.Address,
+                    (byte*)codeMemory.Address,
+                    (float*)absmaxMemory.Address,
+                    state.Count,
+                    state.Blocksize,
+                    (int)type,
+                    targetMemory.Address
+                )
+            );
+            return target;
+        }
+        catch when (output is null)
+        {
+            target.Dispose();
+            throw;
+        }
+    }
+}

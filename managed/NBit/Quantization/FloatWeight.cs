@@ -1,0 +1,28 @@
+using NBit.Native;
+using static TorchSharp.torch;
+
+namespace NBit.Quantization;
+
+/// <summary>An ordinary weight that an adapter adds to.</summary>
+internal sealed unsafe class FloatWeight(Tensor weight) : LinearWeight(weight)
+{
+    public override long OutFeatures => Storage.shape[0];
+
+    public override long InFeatures => Storage.shape[1];
+
+    protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias)
+    {
+        void* result;
+        NativeStatus.ThrowIfFailed(
+            LibnbitTorch.nbit_torch_linear(
+                (void*)input.Handle,
+                (void*)weight.Handle,
+                bias is null ? null : (void*)bias.Handle,
+                &result
+            )
+        );
+        return Tensor.UnsafeCreateTensor((nint)result);
+    }
+
+    protected override void ReleaseState() { }
+}

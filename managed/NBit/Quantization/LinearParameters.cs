@@ -1,0 +1,39 @@
+using NBit.Native;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace NBit.Quantization;
+
+/// <summary>Puts weights of NBit's into the Parameter objects of layers, which stay the same objects.</summary>
+internal static unsafe class LinearParameters
+{
+    /// <summary>A new parameter that holds a weight.</summary>
+    /// <param name="weight">The weight; owned by the parameter from here on.</param>
+    public static Parameter Create(LinearWeight weight)
+    {
+        using var wrapped = weight.Wrap();
+        using var scope = NewDisposeScope();
+        var parameter = new Parameter(wrapped.alias(), requires_grad: false);
+        return (Parameter)parameter.DetachFromDisposeScope();
+    }
+
+    /// <summary>Gives a parameter another weight.</summary>
+    /// <param name="parameter">The parameter; it requires no gradient afterwards unless the weight is trainable.</param>
+    /// <param name="weight">The weight; owned by the parameter from here on.</param>
+    public static void Set(Parameter parameter, LinearWeight weight)
+    {
+        using var wrapped = weight.Wrap();
+        if (!weight.Storage.is_floating_point())
+        {
+            parameter.requires_grad = false; // libtorch allows gradients of floating-point tensors only
+        }
+
+        NativeStatus.ThrowIfFailed(
+            LibnbitTorch.nbit_torch_tensor_set_data((void*)parameter.Handle, (void*)wrapped.Handle)
+        );
+        if (!weight.Storage.is_floating_point())
+        {
+            parameter.grad = null;
+        }
+    }
+}

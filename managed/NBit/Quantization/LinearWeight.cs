@@ -1,0 +1,164 @@
+using System.Runtime.InteropServices;
+using NBit.Interop;
+using NBit.Native;
+using static TorchSharp.torch;
+
+namespace NBit.Quantization;
+
+/// <summary>
+/// A weight whose linear layer NBit computes wherever TorchSharp's <c>Linear</c> uses it: quantized, with an adapter, or
+/// both. It lives as long as a tensor that shares its memory.
+/// </summary>
+internal abstract unsafe class LinearWeight
+{
+    private readonly Tensor _storage;
+
+    /// <param name="storage">The weight as it is kept: contiguous, with elements; owned from here on.</param>
+    protected LinearWeight(Tensor storage) => _storage = storage.DetachFromDisposeScope();
+
+    /// <summary>The number of outputs.</summary>
+    public abstract long OutFeatures { get; }
+
+    /// <summary>The number of inputs.</summary>
+    public abstract long InFeatures { get; }
+
+    /// <summary>What is added to the layer's output; null for nothing.</summary>
+    public LoraAdapter? Adapter { get; set; }
+
+    /// <summary>The weight as it is kept. Do not dispose it.</summary>
+    public Tensor Storage => _storage;
+
+    /// <summary>The weight behind a tensor; null where it is an ordinary tensor.</summary>
+    public static LinearWeight? Of(Tensor? tensor)
+    {
+        if (tensor is null)
+        {
+            return null;
+        }
+
+        TorchSharpInterposition.RequireLibrary();
+        void* state;
+        NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_linear_weight_state((void*)tensor.Handle, &state));
+        return state is null ? null : (LinearWeight)GCHandle.FromIntPtr((nint)state).Target!;
+    }
+
+    /// <summary>
+    /// A tensor over the storage's memory, by which TorchSharp's linear finds this weight. To be called once.
+    /// </summary>
+    public Tensor Wrap()
+    {
+        TorchSharpInterposition.RequireLibrary();
+        var state = GCHandle.Alloc(this);
+        try
+        {
+            void* data,
+                tensor;
+            NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_tensor_data((void*)_storage.Handle, &data));
+            fixed (long* sizes = _storage.shape)
+            {
+                NativeStatus.ThrowIfFailed(
+                    LibnbitTorch.nbit_torch_linear_weight_create(
+                        data,
+                        (int)_storage.dtype,
+                        sizes,
+                        _storage.shape.Length,
+                        &Compute,
+                        &Release,
+                        (void*)GCHandle.ToIntPtr(state),
+                        &tensor
+                    )
+                );
+            }
+
+            return Tensor.UnsafeCreateTensor((nint)tensor);
+        }
+        catch
+        {
+            state.Free();
+            throw;
+        }
+    }
+
+    /// <summary>The layer: x @ weight^T + bias, and what the adapter adds.</summary>
+    /// <param name="input">[..., in].</param>
+    /// <param name="weight">The tensor by which the layer holds this weight.</param>
+    /// <param name="bias">[out], or null.</param>
+    /// <returns>[..., out], of the input's dtype.</returns>
+    public Tensor Forward(Tensor input, Tensor weight, Tensor? bias)
+    {
+        CheckShapes(input, bias);
+        var output = Product(input, weight, bias);
+        if (Adapter is not { } adapter)
+        {
+            return output;
+        }
+
+        using (output)
+        using (var added = adapter.Forward(input))
+        {
+            return output + added;
+        }
+    }
+
+    /// <summary>The layer without an adapter.</summary>
+    protected abstract Tensor Product(Tensor input, Tensor weight, Tensor? bias);
+
+    /// <summary>Disposes what belongs to the weight besides its storage.</summary>
+    protected abstract void ReleaseState();
+
+    private void CheckShapes(Tensor input, Tensor? bias)
+    {
+        if (input.dim() == 0 || input.shape[^1] != InFeatures)
+        {
+            throw new ArgumentException(
+                $"the input is [{string.Join(", ", input.shape)}]; a layer of {InFeatures} inputs takes [..., {InFeatures}]",
+                nameof(input)
+            );
+        }
+
+        if (
+            bias is not null
+            && (
+                bias.numel() != OutFeatures
+                || bias.dtype is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16)
+            )
+        )
+        {
+            throw new ArgumentException(
+                $"the bias is {bias.dtype} of {bias.numel()} elements; a layer of {OutFeatures} outputs takes Float32, "
+                    + $"Float16 or BFloat16 of {OutFeatures}",
+                nameof(bias)
+            );
+        }
+    }
+
+    [UnmanagedCallersOnly]
+    private static int Compute(void* state, void* input, void* weight, void* bias, void** result)
+    {
+        try
+        {
+            var own = (LinearWeight)GCHandle.FromIntPtr((nint)state).Target!;
+            using var x = Managed.Borrow(input);
+            using var w = Managed.Borrow(weight);
+            using var b = bias is null ? null : Managed.Borrow(bias);
+            using var y = own.Forward(x, w, b);
+            *result = Managed.Reference(y);
+            return (int)nbit_status.NBIT_STATUS_OK;
+        }
+        catch (Exception error)
+        {
+            return Managed.Report(error);
+        }
+    }
+
+    [UnmanagedCallersOnly]
+    private static void Release(void* state)
+    {
+        var handle = GCHandle.FromIntPtr((nint)state);
+        var weight = (LinearWeight)handle.Target!;
+        handle.Free();
+        weight.ReleaseState();
+        weight.Adapter?.Dispose();
+        weight._storage.Dispose();
+    }
+}

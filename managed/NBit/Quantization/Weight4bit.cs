@@ -1,0 +1,130 @@
+using NBit.Native;
+using static TorchSharp.torch;
+
+namespace NBit.Quantization;
+
+/// <summary>A weight in 4 bits: packed codes [n / 2, 1] and their state. It is frozen.</summary>
+internal sealed unsafe class Weight4bit : LinearWeight
+{
+    /// <param name="packed">The codes, uint8; owned from here on.</param>
+    /// <param name="state">Their state, of a weight [out, in]; owned from here on.</param>
+    /// <param name="computeType">float32, float16 or bfloat16: what operands are rounded to; null for the input's.</param>
+    /// <exception cref="ArgumentException">The state is not that of a matrix.</exception>
+    public Weight4bit(Tensor packed, QuantState state, ScalarType? computeType)
+        : base(packed)
+    {
+        State = state.DetachFromDisposeScope();
+        ComputeType = computeType;
+        if (state.Shape.Count != 2)
+        {
+            throw new ArgumentException(
+                $"the weight is [{string.Join(", ", state.Shape)}]; a linear layer's has two dimensions",
+                nameof(state)
+            );
+        }
+    }
+
+    public QuantState State { get; }
+
+    public ScalarType? ComputeType { get; set; }
+
+    public override long OutFeatures => State.Shape[0];
+
+    public override long InFeatures => State.Shape[1];
+
+    /// <summary>Quantizes a weight.</summary>
+    public static Weight4bit Quantize(
+        Tensor weight,
+        QuantType type,
+        int blocksize,
+        bool compressStatistics,
+        ScalarType? computeType
+    )
+    {
+        var (packed, state) = Functional.Quantize4Bit(weight, type, blocksize, compressStatistics);
+        return new(packed, state, computeType);
+    }
+
+    public Tensor Dequantize(ScalarType? dtype = null) => Functional.Dequantize4Bit(Storage, State, dtype: dtype);
+
+    protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias)
+    {
+        using var scope = NewDisposeScope();
+        var x = LinearInput.Supported(input);
+        var type = ComputeType ?? x.dtype;
+        var y = Multiply(x, bias, type);
+        if (x.dtype != input.dtype)
+        {
+            y = y.to(input.dtype);
+        }
+
+        return OwnGradient.IsNeeded(input, bias)
+            ? OwnGradient.Attach(y, input, bias, gradient => InputGradient(gradient, type)).MoveToOuterDisposeScope()
+            : y.MoveToOuterDisposeScope();
+    }
+
+    protected override void ReleaseState() => State.Dispose();
+
+    private Tensor Multiply(Tensor x, Tensor? bias, ScalarType type)
+    {
+        using var xMemory = DenseTensor.Of(x, nameof(x));
+        using var biasMemory = DenseTensor.Of(bias, nameof(bias));
+        using var absmax = AbsmaxArguments.Of(State);
+        using var packed = DenseTensor.Of(Storage, nameof(Storage));
+        var y = empty([.. x.shape[..^1], OutFeatures], x.dtype);
+        using var yMemory = DenseTensor.Of(y, nameof(y));
+        NativeStatus.ThrowIfFailed(
+            Libnbit.nbit_linear4_forward(
+                Contexts.Cpu.Address,
+                (int)State.QuantType!.Value,
+                (byte*)packed.Address,
+                absmax.Absmax,
+                absmax.Codes,
+                absmax.Book,
+                absmax.Offset,
+                State.Blocksize,
+                OutFeatures,
+                InFeatures,
+                (int)x.dtype,
+                xMemory.Address,
+                x.numel() / InFeatures,
+                (int)(bias?.dtype ?? x.dtype),
+                biasMemory.Address,
+                (int)type,
+                yMemory.Address
+            )
+        );
+        return y;
+    }
+
+    private Tensor InputGradient(Tensor gradient, ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        var g = LinearInput.Supported(gradient);
+        using var gMemory = DenseTensor.Of(g, nameof(gradient));
+        using var absmax = AbsmaxArguments.Of(State);
+        using var packed = DenseTensor.Of(Storage, nameof(Storage));
+        var result = empty([.. g.shape[..^1], InFeatures], g.dtype);
+        using var resultMemory = DenseTensor.Of(result, nameof(result));
+        NativeStatus.ThrowIfFailed(
+            Libnbit.nbit_linear4_backward(
+                Contexts.Cpu.Address,
+                (int)State.QuantType!.Value,
+                (byte*)packed.Address,
+                absmax.Absmax,
+                absmax.Codes,
+                absmax.Book,
+                absmax.Offset,
+                State.Blocksize,
+                OutFeatures,
+                InFeatures,
+                (int)g.dtype,
+                gMemory.Address,
+                g.numel() / OutFeatures,
+                (int)type,
+                resultMemory.Address
+            )
+        );
+        return (g.dtype == gradient.dtype ? result : result.to(gradient.dtype)).MoveToOuterDisposeScope();
+    }
+}
