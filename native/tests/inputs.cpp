@@ -113,4 +113,15 @@ testing::AssertionResult same_bytes(const Bytes& expected, const Bytes& found)
     return testing::AssertionFailure() << text.str();
 }
 
+testing::AssertionResult same_numbers(int32_t type, const Bytes& expected, const Bytes& found)
+{
+    const auto bits = [&](const Bytes& elements) {
+        std::vector<float> numbers = widened(type, elements);
+        for (float& x : numbers)
+            if (std::isnan(x)) x = std::numeric_limits<float>::quiet_NaN();
+        return bytes_of(numbers);
+    };
+    return same_bytes(bits(expected), bits(found));
+}
+
 } // namespace nbit::test

@@ -55,5 +55,7 @@ std::vector<float> random_numbers(Numbers kind, int64_t count, unsigned seed);
 
 // Says which byte differs first, and how.
 testing::AssertionResult same_bytes(const Bytes& expected, const Bytes& found);
+// The same for elements of a format, of which one NaN is as good as another.
+testing::AssertionResult same_numbers(int32_t type, const Bytes& expected, const Bytes& found);
 
 } // namespace nbit::test

@@ -93,6 +93,11 @@ inline void multiply_rows8(const std::byte* packed, int64_t rows, const Weight8&
     const auto* dwords = reinterpret_cast<const int32_t*>(packed);
     const int32_t* corrections = dwords + packed_dwords(rows, weight.columns);
     if (rows == 1) return multiply_one_row8(reinterpret_cast<const int8_t*>(packed), corrections[0], weight, product);
+    if (weight.columns == 0) { // no register tile would store its sums
+        for (int64_t r = 0; r < rows; ++r)
+            std::fill_n(product + r * stride, weight.rows, 0);
+        return;
+    }
     const PlainPanel fill{weight.codes, weight.columns, to_unsigned};
     const auto finish = [&](int row, int64_t c, int count, const int32_t* sums) {
         const __m512i correction = _mm512_set1_epi32(corrections[row]);
