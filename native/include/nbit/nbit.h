@@ -242,6 +242,62 @@ NBIT_EXPORT int32_t nbit_blocks4_dequantize(nbit_context* context, int32_t quant
                                             const float* absmax_offset, int64_t count, int64_t blocksize,
                                             int32_t target_type, void* target);
 
+/// Linear layer with a 4-bit weight: y = x W^T + bias, with x [rows, in_features], W [out_features, in_features] and
+/// y [rows, out_features], all row-major.
+///
+/// Elements of x, W (value of code * absmax) and bias are rounded to compute_type, products are summed in float32, and
+/// each sum is rounded to compute_type, then to the type of y. With bfloat16 or float16 and few rows the numbers of the
+/// code may be rounded instead of their products with absmax, or nothing of W at all: a weight is then off by no more
+/// than twice that rounding, and the result no less accurate. Products of denormal numbers may count as 0. Where x, W
+/// or bias hold infinities or NaN, the elements of y that depend on them are infinite or NaN. A result does not depend
+/// on the number of threads, but it may on the instruction set and on the number of rows. x, y, bias and packed need no
+/// alignment, and the result does not depend on the calling thread's floating-point mode.
+/// \param context Where to work.
+/// \param quant_type One of nbit_quant_type.
+/// \param packed (out_features * in_features + 1) / 2 bytes of the flattened weight, as nbit_blocks4_quantize writes
+/// them. Blocks may span rows, and a row may begin in the middle of a byte.
+/// \param absmax One float32 a block, or one for 256 blocks where absmax_codes is given, as for
+/// nbit_blocks4_dequantize. \param absmax_codes Null, or one byte a block. \param absmax_book Null without
+/// absmax_codes, otherwise 256 float32. \param absmax_offset Null without absmax_codes, otherwise one float32 in the
+/// context's memory. \param blocksize Elements that share one absmax: a power of two from 32 to 4096. \param
+/// out_features 0 to 2^47. \param in_features 0 to 2^47. Multiples of 64 are fastest. \param x_type Type of x and y:
+/// float32, float16 or bfloat16, of nbit_data_type. \param x rows * in_features elements. \param rows 0 or more. \param
+/// bias_type Type of bias, as x_type. Not read without bias. \param bias Null, or out_features elements. \param
+/// compute_type float32, float16 or bfloat16, of nbit_data_type. \param y Receives rows * out_features elements;
+/// overlaps no other argument.
+NBIT_EXPORT int32_t nbit_linear4_forward(nbit_context* context, int32_t quant_type, const uint8_t* packed,
+                                         const float* absmax, const uint8_t* absmax_codes, const float* absmax_book,
+                                         const float* absmax_offset, int64_t blocksize, int64_t out_features,
+                                         int64_t in_features, int32_t x_type, const void* x, int64_t rows,
+                                         int32_t bias_type, const void* bias, int32_t compute_type, void* y);
+
+/// The gradient of that layer's input: grad_x = grad_y W, with grad_y [rows, out_features] and grad_x
+/// [rows, in_features], row-major.
+///
+/// Elements of grad_y and W are rounded to compute_type, products are summed in float32, and each sum is rounded to
+/// compute_type, then to the type of grad_x. What nbit_linear4_forward says of special numbers, threads, alignment and
+/// floating-point modes holds here, too.
+/// \param context Where to work.
+/// \param quant_type One of nbit_quant_type.
+/// \param packed As for nbit_linear4_forward.
+/// \param absmax As for nbit_linear4_forward.
+/// \param absmax_codes As for nbit_linear4_forward.
+/// \param absmax_book As for nbit_linear4_forward.
+/// \param absmax_offset As for nbit_linear4_forward.
+/// \param blocksize Elements that share one absmax: a power of two from 32 to 4096.
+/// \param out_features 0 to 2^47.
+/// \param in_features 0 to 2^47.
+/// \param y_type Type of grad_y and grad_x: float32, float16 or bfloat16, of nbit_data_type.
+/// \param grad_y rows * out_features elements.
+/// \param rows 0 or more.
+/// \param compute_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param grad_x Receives rows * in_features elements; overlaps no other argument.
+NBIT_EXPORT int32_t nbit_linear4_backward(nbit_context* context, int32_t quant_type, const uint8_t* packed,
+                                          const float* absmax, const uint8_t* absmax_codes, const float* absmax_book,
+                                          const float* absmax_offset, int64_t blocksize, int64_t out_features,
+                                          int64_t in_features, int32_t y_type, const void* grad_y, int64_t rows,
+                                          int32_t compute_type, void* grad_x);
+
 /// Prepares an 8-bit code, which takes about a millisecond. It may be used by any context on the same device, and by
 /// several threads at once.
 /// \param context Where it will be used.

@@ -4,10 +4,12 @@
 #include "base/error.h"
 #include "cpu/number_formats.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <initializer_list>
+#include <iterator>
 
 namespace nbit
 {
@@ -28,28 +30,42 @@ inline int64_t checked_bytes(int64_t count, int64_t element_bytes)
     return count * element_bytes;
 }
 
+// An argument that is one of the sizes of a matrix.
+struct Extent {
+    const char* name;
+    int64_t size;
+};
+
 // The bytes of a matrix; throws as above.
-inline int64_t checked_bytes(int64_t rows, int64_t columns, int64_t element_bytes)
+inline int64_t checked_bytes(const Extent& rows, const Extent& columns, int64_t element_bytes)
 {
     const int64_t most = INT64_MAX / element_bytes;
-    if (rows < 0 || columns < 0 || (columns > 0 && rows > most / columns))
+    if (rows.size < 0 || columns.size < 0 || (columns.size > 0 && rows.size > most / columns.size))
         throw Error(NBIT_STATUS_INVALID_ARGUMENT,
-                    "rows is %lld and columns is %lld; neither may be negative, and together they may have at most "
-                    "%lld elements of %lld bytes",
-                    static_cast<long long>(rows), static_cast<long long>(columns), static_cast<long long>(most),
-                    static_cast<long long>(element_bytes));
-    return rows * columns * element_bytes;
+                    "%s is %lld and %s is %lld; neither may be negative, and together they may have at most %lld "
+                    "elements of %lld bytes",
+                    rows.name, static_cast<long long>(rows.size), columns.name, static_cast<long long>(columns.size),
+                    static_cast<long long>(most), static_cast<long long>(element_bytes));
+    return rows.size * columns.size * element_bytes;
+}
+inline int64_t checked_bytes(int64_t rows, int64_t columns, int64_t element_bytes)
+{
+    return checked_bytes({"rows", rows}, {"columns", columns}, element_bytes);
+}
+
+inline void require_number_format(const char* name, int32_t type)
+{
+    if (std::find(std::begin(number_formats), std::end(number_formats), type) == std::end(number_formats))
+        throw Error(NBIT_STATUS_INVALID_ARGUMENT,
+                    "%s is %d (%s); allowed are float32 (6), float16 (5) and bfloat16 (15)", name, type,
+                    data_type_name(type));
 }
 
 // The kernel for a type; throws where there is none.
 template <class Kernel> Kernel checked_kernel(const FormatKernels<Kernel>& kernels, const char* name, int32_t type)
 {
-    const Kernel kernel = kernels.find(type);
-    if (!kernel)
-        throw Error(NBIT_STATUS_INVALID_ARGUMENT,
-                    "%s is %d (%s); allowed are float32 (6), float16 (5) and bfloat16 (15)", name, type,
-                    data_type_name(type));
-    return kernel;
+    require_number_format(name, type);
+    return kernels.find(type);
 }
 
 inline void require_power_of_two_blocksize(int64_t blocksize)
