@@ -148,8 +148,17 @@ public sealed class Linear4bit : nn.Module<Tensor, Tensor>
         }
     }
 
-    internal static Parameter? CopyBias(Linear linear) =>
-        linear.bias is null ? null : new Parameter(linear.bias.detach().clone(), linear.bias.requires_grad);
+    internal static Parameter? CopyBias(Linear linear)
+    {
+        if (linear.bias is not { } bias)
+        {
+            return null;
+        }
+
+        using var detached = bias.detach();
+        using var copy = detached.clone();
+        return (Parameter)new Parameter(copy, bias.requires_grad).DetachFromDisposeScope();
+    }
 
     private void Register()
     {

@@ -134,7 +134,8 @@ public sealed class Linear8bitLt : nn.Module<Tensor, Tensor>
             return LinearParameters.Create(Weight8bit.Quantize(linear.weight, threshold));
         }
 
-        var made = LinearParameters.Create(new TrainableWeight8bit(linear.weight.detach().clone(), threshold));
+        using var detached = linear.weight.detach();
+        var made = LinearParameters.Create(new TrainableWeight8bit(detached.clone(), threshold));
         made.requires_grad = true;
         return made;
     }

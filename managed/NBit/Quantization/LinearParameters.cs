@@ -1,6 +1,5 @@
 using NBit.Native;
 using TorchSharp.Modules;
-using static TorchSharp.torch;
 
 namespace NBit.Quantization;
 
@@ -12,9 +11,7 @@ internal static unsafe class LinearParameters
     public static Parameter Create(LinearWeight weight)
     {
         using var wrapped = weight.Wrap();
-        using var scope = NewDisposeScope();
-        var parameter = new Parameter(wrapped.alias(), requires_grad: false);
-        return (Parameter)parameter.DetachFromDisposeScope();
+        return (Parameter)new Parameter(wrapped, requires_grad: false).DetachFromDisposeScope();
     }
 
     /// <summary>Gives a parameter another weight.</summary>
