@@ -318,4 +318,88 @@ public static unsafe partial class Libnbit
     [LibraryImport(Library)]
     [return: NativeTypeName("int32_t")]
     public static partial int nbit_columns8_quantize([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int source_type, [NativeTypeName("const void *")] void* source, [NativeTypeName("int64_t")] long rows, [NativeTypeName("int64_t")] long columns, [NativeTypeName("const uint8_t *")] byte* left_out, [NativeTypeName("int8_t *")] sbyte* codes, [NativeTypeName("float *")] float* column_absmax);
+
+    /// <summary>Multiplies int8 matrices: product[i, j] = sum of a[i, t] * b[j, t] over t, exactly. The operands need no alignment.</summary>
+    /// <param name="context">Where to work.</param>
+    /// <param name="a">Row-major [m, k].</param>
+    /// <param name="b">Row-major [n, k].</param>
+    /// <param name="m">0 or more.</param>
+    /// <param name="n">0 or more.</param>
+    /// <param name="k">0 to 131,071: sums of so many products always fit in int32. Split a longer product and add the parts.</param>
+    /// <param name="product">Receives [m, n]; overlaps no other argument.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_int8_multiply([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("const int8_t *")] sbyte* a, [NativeTypeName("const int8_t *")] sbyte* b, [NativeTypeName("int64_t")] long m, [NativeTypeName("int64_t")] long n, [NativeTypeName("int64_t")] long k, [NativeTypeName("int32_t *")] int* product);
+
+    /// <summary>Makes numbers of the product of matrices that were quantized by rows: target = round(product * row_absmax * column_absmax * (1 / 127^2) + bias).</summary>
+    /// <remarks>The product is rounded to float32, and so are its products with the two absmax, in this order; the last product and the sum are one fused multiply-add with float32(1 / 127^2) = 6.200012e-05, as in bitsandbytes' CUDA kernels. Then comes the rounding to the target. An infinite or NaN absmax shows in the target. Target and bias need no alignment, and the result does not depend on the calling thread's floating-point mode.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="product">Row-major [m, n], as nbit_int8_multiply gives it.</param>
+    /// <param name="m">0 or more.</param>
+    /// <param name="n">0 or more.</param>
+    /// <param name="row_absmax">m float32: of the rows of the left matrix.</param>
+    /// <param name="column_absmax">n float32: of the rows of the right matrix, which are the columns of the product.</param>
+    /// <param name="bias_type">float32, float16 or bfloat16, of nbit_data_type. Ignored without a bias.</param>
+    /// <param name="bias">Null, or n elements.</param>
+    /// <param name="target_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="target">Receives [m, n]; overlaps no other argument.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_int8_product_dequantize([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("const int32_t *")] int* product, [NativeTypeName("int64_t")] long m, [NativeTypeName("int64_t")] long n, [NativeTypeName("const float *")] float* row_absmax, [NativeTypeName("const float *")] float* column_absmax, [NativeTypeName("int32_t")] int bias_type, [NativeTypeName("const void *")] void* bias, [NativeTypeName("int32_t")] int target_type, [NativeTypeName("void *")] void* target);
+
+    /// <summary>nbit_int8_multiply and nbit_int8_product_dequantize in one: the same numbers, without the int32 product in memory.</summary>
+    /// <remarks>The gradient of an int8 layer's weight is such a product of two results of nbit_columns8_quantize: a of the gradient [rows, out_features], b of the activations [rows, in_features] with the outlier columns left out. Those columns, 0 in the target, are a product of their own in another precision.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="a">Row-major [m, k].</param>
+    /// <param name="row_absmax">m float32.</param>
+    /// <param name="b">Row-major [n, k].</param>
+    /// <param name="column_absmax">n float32.</param>
+    /// <param name="m">0 or more.</param>
+    /// <param name="n">0 or more.</param>
+    /// <param name="k">0 to 131,071.</param>
+    /// <param name="bias_type">float32, float16 or bfloat16, of nbit_data_type. Ignored without a bias.</param>
+    /// <param name="bias">Null, or n elements.</param>
+    /// <param name="target_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="target">Receives [m, n]; overlaps no other argument.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_int8_multiply_dequantize([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("const int8_t *")] sbyte* a, [NativeTypeName("const float *")] float* row_absmax, [NativeTypeName("const int8_t *")] sbyte* b, [NativeTypeName("const float *")] float* column_absmax, [NativeTypeName("int64_t")] long m, [NativeTypeName("int64_t")] long n, [NativeTypeName("int64_t")] long k, [NativeTypeName("int32_t")] int bias_type, [NativeTypeName("const void *")] void* bias, [NativeTypeName("int32_t")] int target_type, [NativeTypeName("void *")] void* target);
+
+    /// <summary>A linear layer with an int8 weight, as LLM.int8() computes it: y = x * weight^T + bias.</summary>
+    /// <remarks>x is rounded to float16, whatever its type, and quantized as nbit_rows8_quantize does it. The int8 product and the bias become float32 as in nbit_int8_product_dequantize. Then the product of the outlier columns is added: of the float16 activations and codes * row_absmax * (1 / 127), rounded to float32 after each product, in chains of float32 fused multiply-adds over 192 columns in rising order. Last comes the rounding to x's type. Every instruction set and number of threads gives the same bits, but for those of NaN. Codes, x, bias and y need no alignment, and the result does not depend on the calling thread's floating-point mode.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="codes">The weight, row-major [out_features, in_features], as nbit_rows8_quantize makes it without threshold.</param>
+    /// <param name="row_absmax">out_features float32: bitsandbytes' SCB.</param>
+    /// <param name="out_features">0 or more.</param>
+    /// <param name="in_features">0 to 131,071: int8 products of so many terms always fit in int32.</param>
+    /// <param name="x_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="x">Row-major [rows, in_features]; a batch of sequences counts all its tokens as rows.</param>
+    /// <param name="rows">0 or more.</param>
+    /// <param name="threshold">Finite; 0 for no outliers. bitsandbytes' usual threshold is 6.</param>
+    /// <param name="bias_type">float32, float16 or bfloat16, of nbit_data_type. Ignored without a bias.</param>
+    /// <param name="bias">Null, or out_features elements.</param>
+    /// <param name="y">Receives [rows, out_features] of x's type; overlaps no other argument.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_linear8_forward([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("const int8_t *")] sbyte* codes, [NativeTypeName("const float *")] float* row_absmax, [NativeTypeName("int64_t")] long out_features, [NativeTypeName("int64_t")] long in_features, [NativeTypeName("int32_t")] int x_type, [NativeTypeName("const void *")] void* x, [NativeTypeName("int64_t")] long rows, [NativeTypeName("float")] float threshold, [NativeTypeName("int32_t")] int bias_type, [NativeTypeName("const void *")] void* bias, [NativeTypeName("void *")] void* y);
+
+    /// <summary>The gradient of what an int8 linear layer was given: grad_x = grad_y * weight.</summary>
+    /// <remarks>The weight is codes * row_absmax * (1 / 127), rounded to float32 after each product and then to the gradient's type. Sums are made in float32, in an order that depends on the instruction set, and rounded once. Denormals of bfloat16 operands may count as zero. Codes and gradients need no alignment, and the result depends neither on the number of threads nor on the calling thread's floating-point mode.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="codes">The weight, row-major [out_features, in_features].</param>
+    /// <param name="row_absmax">out_features float32.</param>
+    /// <param name="out_features">0 or more.</param>
+    /// <param name="in_features">0 or more.</param>
+    /// <param name="y_type">float32, float16 or bfloat16, of nbit_data_type: of both gradients.</param>
+    /// <param name="grad_y">Row-major [rows, out_features].</param>
+    /// <param name="rows">0 or more.</param>
+    /// <param name="grad_x">Receives [rows, in_features]; overlaps no other argument.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_linear8_backward([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("const int8_t *")] sbyte* codes, [NativeTypeName("const float *")] float* row_absmax, [NativeTypeName("int64_t")] long out_features, [NativeTypeName("int64_t")] long in_features, [NativeTypeName("int32_t")] int y_type, [NativeTypeName("const void *")] void* grad_y, [NativeTypeName("int64_t")] long rows, [NativeTypeName("void *")] void* grad_x);
 }

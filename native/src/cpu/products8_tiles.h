@@ -20,6 +20,16 @@ template <class Set, class Load, class T> typename Set::Tile load_up_to(int64_t 
     return count >= Set::tile_size ? load(from) : load(PaddedTile<T, Set::tile_size>(from, count).data);
 }
 
+// Rows of a product are too far apart for the hardware prefetcher: each line that is written would be waited for. What is
+// fetched beyond the product does no harm.
+constexpr int64_t rows_ahead = 8;
+template <class T> inline void prefetch_row(const T* row, int64_t count)
+{
+    const auto begin = reinterpret_cast<uintptr_t>(row);
+    for (uintptr_t byte = 0; byte < static_cast<uintptr_t>(count) * sizeof(T); byte += cache_line)
+        __builtin_prefetch(reinterpret_cast<const void*>(begin + byte), 1);
+}
+
 template <class Set, class Target> void dequantize_product8(const Product8& product, void* to, int64_t stride)
 {
     constexpr int64_t size = Set::tile_size;
@@ -28,6 +38,7 @@ template <class Set, class Target> void dequantize_product8(const Product8& prod
     for (int64_t r = 0; r < product.rows; ++r) {
         const auto row = Set::spread(product.row_absmax[r]);
         auto* target = static_cast<Target*>(to) + r * stride;
+        prefetch_row(target + rows_ahead * stride, product.columns);
         for (int64_t c = 0; c < product.columns; c += size) {
             const int64_t count = std::min(size, product.columns - c);
             auto value = load_up_to<Set>(count, product.sums + r * product.stride + c,
