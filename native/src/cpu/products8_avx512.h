@@ -102,7 +102,6 @@ inline void multiply_rows8(const std::byte* packed, int64_t rows, const Weight8&
     const auto finish = [&](int row, int64_t c, int count, const int32_t* sums) {
         const __m512i correction = _mm512_set1_epi32(corrections[row]);
         int32_t* to = product + row * stride + c;
-        prefetch_row(to + rows_ahead * stride, count);
         for (int i = 0; i < count; i += 16) {
             const auto lanes = static_cast<__mmask16>(count - i >= 16 ? 0xffff : (1u << (count - i)) - 1);
             _mm512_mask_storeu_epi32(to + i, lanes, _mm512_sub_epi32(_mm512_loadu_si512(sums + i), correction));
