@@ -1,12 +1,10 @@
 // Gradients of int8 linear layers: the kernels of every instruction set against the reference twin, which sums in
 // double.
-#include "cpu/elements.h"
 #include "cpu/gradients8.h"
 #include "guarded.h"
 #include "inputs.h"
 
 #include <cmath>
-#include <random>
 
 namespace nbit::test
 {
@@ -25,13 +23,8 @@ struct Operands {
 
 Operands random_operands(const GradientCase& one, int32_t type)
 {
-    std::mt19937 random(1);
-    Operands operands{rounded(type, random_numbers(Numbers::ordinary, one.rows * one.outputs, 2)),
-                      std::vector<int8_t>(static_cast<size_t>(one.outputs * (one.columns + 3))),
-                      random_numbers(Numbers::ordinary, one.outputs, 3)};
-    for (int8_t& code : operands.codes)
-        code = static_cast<int8_t>(random());
-    return operands;
+    return {rounded(type, random_numbers(Numbers::ordinary, one.rows * one.outputs, 2)),
+            random_codes(one.outputs * (one.columns + 3), 1), random_numbers(Numbers::ordinary, one.outputs, 3)};
 }
 
 // Into memory whose rows are further apart than they are long: [rows, columns + 5].

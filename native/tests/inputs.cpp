@@ -100,6 +100,15 @@ std::vector<float> random_numbers(Numbers kind, int64_t count, unsigned seed)
     return numbers;
 }
 
+std::vector<int8_t> random_codes(int64_t count, unsigned seed)
+{
+    std::mt19937 random(seed);
+    std::vector<int8_t> codes(static_cast<size_t>(count));
+    for (int8_t& code : codes)
+        code = static_cast<int8_t>(random());
+    return codes;
+}
+
 testing::AssertionResult same_bytes(const Bytes& expected, const Bytes& found)
 {
     if (expected == found) return testing::AssertionSuccess();

@@ -52,6 +52,8 @@ enum class Numbers { ordinary, of_all_magnitudes, special, tiny, zeros };
 inline constexpr Numbers kinds_of_numbers[] = {Numbers::ordinary, Numbers::of_all_magnitudes, Numbers::special,
                                                Numbers::tiny, Numbers::zeros};
 std::vector<float> random_numbers(Numbers kind, int64_t count, unsigned seed);
+// From -128 to 127.
+std::vector<int8_t> random_codes(int64_t count, unsigned seed);
 
 // Says which byte differs first, and how.
 testing::AssertionResult same_bytes(const Bytes& expected, const Bytes& found);

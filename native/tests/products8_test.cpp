@@ -14,15 +14,6 @@ namespace
 
 const float nan = std::numeric_limits<float>::quiet_NaN();
 
-std::vector<int8_t> random_codes(int64_t count, unsigned seed)
-{
-    std::mt19937 random(seed);
-    std::vector<int8_t> codes(static_cast<size_t>(count));
-    for (int8_t& code : codes)
-        code = static_cast<int8_t>(random());
-    return codes;
-}
-
 // x times a weight, packed in two goes, into memory whose rows are further apart than they are long.
 Bytes multiply(const Products8Table& kernels, const std::vector<int8_t>& x, int64_t rows, const Weight8& weight)
 {

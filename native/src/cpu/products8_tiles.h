@@ -63,32 +63,41 @@ inline void pack_plain_rows8(const int8_t* codes, int64_t rows, int64_t columns,
                 packed + begin * columns);
 }
 
+// A tile of sums, which at an edge is made of smaller ones.
+template <class Set>
+void add_tile8(const int8_t* x, int64_t rows, const int8_t* weights, int64_t outputs, int64_t columns, int64_t count,
+               int32_t* product, int64_t stride)
+{
+    if (rows == Set::dot_rows && outputs == Set::dot_columns)
+        return Set::template add_dots<Set::dot_rows, Set::dot_columns>(x, columns, weights, columns, count, product,
+                                                                       stride);
+    for (int64_t r = 0; r < rows; ++r, x += columns, product += stride) {
+        if (outputs == Set::dot_columns) {
+            Set::template add_dots<1, Set::dot_columns>(x, columns, weights, columns, count, product, stride);
+            continue;
+        }
+        for (int64_t c = 0; c < outputs; ++c)
+            Set::template add_dots<1, 1>(x, columns, weights + c * columns, columns, count, product + c, stride);
+    }
+}
+
 template <class Set>
 void multiply_plain_rows8(const std::byte* packed, int64_t rows, const Weight8& weight, int32_t* product,
                           int64_t stride, std::byte* /*workspace*/)
 {
-    constexpr int64_t depth = 1024; // so that a block of x stays in the second-level cache, the weights in the first
     const auto* x = reinterpret_cast<const int8_t*>(packed);
     const int64_t columns = weight.columns;
+    // A block of x stays in the second-level cache and some weights in the first; few rows leave no reason to go
+    // through the weight in any order but its own
+    const int64_t depth = rows <= Set::dot_rows ? columns : 1024;
     for (int64_t r = 0; r < rows; ++r)
         std::fill_n(product + r * stride, weight.rows, 0);
-    for (int64_t k = 0; k < columns; k += depth) {
-        const int64_t count = std::min(depth, columns - k);
+    for (int64_t k = 0; k < columns; k += depth)
         for (int64_t c = 0; c < weight.rows; c += Set::dot_columns)
-            for (int64_t r = 0; r < rows; r += Set::dot_rows) {
-                const int8_t *from = x + r * columns + k, *weights = weight.codes + c * columns + k;
-                int32_t* sums = product + r * stride + c;
-                if (r + Set::dot_rows <= rows && c + Set::dot_columns <= weight.rows) {
-                    Set::template add_dots<Set::dot_rows, Set::dot_columns>(from, columns, weights, columns, count,
-                                                                            sums, stride);
-                    continue;
-                }
-                for (int64_t i = 0; i < std::min<int64_t>(Set::dot_rows, rows - r); ++i)
-                    for (int64_t j = 0; j < std::min<int64_t>(Set::dot_columns, weight.rows - c); ++j)
-                        Set::template add_dots<1, 1>(from + i * columns, columns, weights + j * columns, columns, count,
-                                                     sums + i * stride + j, stride);
-            }
-    }
+            for (int64_t r = 0; r < rows; r += Set::dot_rows)
+                add_tile8<Set>(x + r * columns + k, std::min<int64_t>(Set::dot_rows, rows - r),
+                               weight.codes + c * columns + k, std::min<int64_t>(Set::dot_columns, weight.rows - c),
+                               columns, std::min(depth, columns - k), product + r * stride + c, stride);
 }
 
 template <class Set>
