@@ -71,6 +71,30 @@ public static unsafe partial class LibnbitTorch
     [return: NativeTypeName("int32_t")]
     public static partial int nbit_torch_initializers_skip([NativeTypeName("int32_t")] int skip, [NativeTypeName("int32_t *")] int* previous);
 
+    /// <summary>Puts off the initializer of matrices that linear layers use (kaiming_uniform_ of two dimensions) on this thread: the memory of such a tensor is not touched until nbit_torch_initializer_run, so that a quantizing mode can initialize weights one at a time. Goes before nbit_torch_initializers_skip.</summary>
+    /// <param name="defer">1 to put off, 0 to run initializers at once.</param>
+    /// <param name="previous">Receives what was set before.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_torch_initializers_defer([NativeTypeName("int32_t")] int defer, [NativeTypeName("int32_t *")] int* previous);
+
+    /// <summary>Runs the initializer that was put off for a tensor, which stays put off.</summary>
+    /// <param name="tensor">An at::Tensor*.</param>
+    /// <param name="target">An at::Tensor* that is filled: `tensor` itself, or one of the same shape.</param>
+    /// <param name="was_deferred">Receives 1, or 0 where nothing was put off for the tensor; then nothing is done.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_torch_initializer_run([NativeTypeName("void *")] void* tensor, [NativeTypeName("void *")] void* target, [NativeTypeName("int32_t *")] int* was_deferred);
+
+    /// <summary>Ends that an initializer is put off for a tensor, without running it. Does nothing where none is.</summary>
+    /// <param name="tensor">An at::Tensor*.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_torch_initializer_forget([NativeTypeName("void *")] void* tensor);
+
     /// <summary>The address of a tensor's first element.</summary>
     /// <param name="tensor">An at::Tensor*, TorchSharp's Tensor.Handle; dense (strided) storage.</param>
     /// <param name="data">Receives the address in the tensor's device memory; null for a tensor without elements.</param>

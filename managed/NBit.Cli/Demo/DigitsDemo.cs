@@ -22,10 +22,11 @@ internal sealed class DigitsDemo(int totalEpochs, long seed)
     {
         using var digits = Digits.Load();
         Trainer.SeedEverything(seed);
-        using var module = new DigitsModule(epochs);
         // As a plugin, 16-mixed is real float16 with a scaler on the CPU too.
+        var precision = PrecisionModes.Create(mode, DeviceType.CPU);
+        using var module = new DigitsModule(epochs, precision is BitsandbytesPrecision { FreezesWeights: true });
         using var trainer = new Trainer(
-            plugin: PrecisionModes.Create(mode, DeviceType.CPU),
+            plugin: precision,
             accelerator: "cpu",
             maxEpochs: epochs,
             enableProgressBar: false

@@ -1,3 +1,4 @@
+using NBit.Quantization;
 using NBit.Training;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -7,7 +8,8 @@ namespace NBit.Cli.Demo;
 /// <summary>64 pixels -> two hidden layers with norms and dropout -> 10 digits.</summary>
 internal sealed class DigitsModule : TrainingModule<(Tensor Images, Tensor Labels)>
 {
-    private const int Hidden = 128;
+    private const int Hidden = 128,
+        AdapterRank = 16;
     private readonly Linear _input = nn.Linear(64, Hidden),
         _hidden = nn.Linear(Hidden, Hidden),
         _output = nn.Linear(Hidden, 10);
@@ -15,11 +17,15 @@ internal sealed class DigitsModule : TrainingModule<(Tensor Images, Tensor Label
         _hiddenNorm = nn.LayerNorm(Hidden);
     private readonly Dropout _dropout = nn.Dropout(0.1);
     private readonly int _epochs;
+    private readonly bool _hasAdapters;
 
-    public DigitsModule(int epochs)
+    /// <param name="epochs">How many epochs will be trained.</param>
+    /// <param name="hasAdapters">Whether linear layers are frozen and adapters are trained in their place.</param>
+    public DigitsModule(int epochs, bool hasAdapters)
         : base(nameof(DigitsModule))
     {
         _epochs = epochs;
+        _hasAdapters = hasAdapters;
         RegisterComponents();
     }
 
@@ -34,6 +40,14 @@ internal sealed class DigitsModule : TrainingModule<(Tensor Images, Tensor Label
         var x = _dropout.forward(nn.functional.relu(_inputNorm.forward(_input.forward(images))));
         x = _dropout.forward(nn.functional.relu(_hiddenNorm.forward(_hidden.forward(x))));
         return _output.forward(x);
+    }
+
+    public override void ConfigureModel()
+    {
+        if (_hasAdapters && !Lora.Parameters(this).Any())
+        {
+            Lora.Attach(this, AdapterRank, alpha: 2 * AdapterRank, freezeOthers: false);
+        }
     }
 
     public override Tensor? TrainingStep((Tensor Images, Tensor Labels) batch, int batchIndex)
@@ -53,7 +67,12 @@ internal sealed class DigitsModule : TrainingModule<(Tensor Images, Tensor Label
     public override IReadOnlyList<OptimizerConfiguration> ConfigureOptimizers()
     {
         // An epsilon that float16 can hold: with 1e-8, 16-true would divide 0 by 0 and is refused.
-        var optimizer = optim.AdamW(parameters(), lr: 2e-3, eps: 1e-4, weight_decay: 0.01);
+        var optimizer = optim.AdamW(
+            parameters().Where(parameter => parameter.requires_grad),
+            lr: 2e-3,
+            eps: 1e-4,
+            weight_decay: 0.01
+        );
         var scheduler = optim.lr_scheduler.CosineAnnealingLR(
             optimizer,
             T_max: Trainer.BatchesPerEpoch!.Value * _epochs

@@ -18,6 +18,12 @@ public static class PrecisionModes
         ["16-mixed"] = static device => new MixedPrecision("16-mixed", device),
         ["bf16-true"] = static _ => new HalfPrecision("bf16-true"),
         ["16-true"] = static _ => new HalfPrecision("16-true"),
+        ["nf4"] = static _ => new BitsandbytesPrecision("nf4"),
+        ["nf4-dq"] = static _ => new BitsandbytesPrecision("nf4-dq"),
+        ["fp4"] = static _ => new BitsandbytesPrecision("fp4"),
+        ["fp4-dq"] = static _ => new BitsandbytesPrecision("fp4-dq"),
+        ["int8"] = static _ => new BitsandbytesPrecision("int8"),
+        ["int8-training"] = static _ => new BitsandbytesPrecision("int8-training"),
     };
 
     /// <summary>The modes that can be had by their name.</summary>

@@ -10,6 +10,8 @@ internal sealed unsafe class FloatWeight(Tensor weight) : LinearWeight(weight)
 
     public override long InFeatures => Storage.shape[1];
 
+    public override bool IsFinite => AllFinite(Storage);
+
     protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias)
     {
         void* result;

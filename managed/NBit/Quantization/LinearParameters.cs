@@ -1,5 +1,6 @@
 using NBit.Native;
 using TorchSharp.Modules;
+using static TorchSharp.torch;
 
 namespace NBit.Quantization;
 
@@ -15,22 +16,19 @@ internal static unsafe class LinearParameters
     }
 
     /// <summary>Gives a parameter another weight.</summary>
-    /// <param name="parameter">The parameter; it requires no gradient afterwards unless the weight is trainable.</param>
-    /// <param name="weight">The weight; owned by the parameter from here on.</param>
-    public static void Set(Parameter parameter, LinearWeight weight)
+    /// <param name="parameter">The parameter; it requires no gradient afterwards unless the weight is
+    /// floating-point.</param>
+    /// <param name="wrapped">The weight, as <see cref="LinearWeight.Wrap" /> gives it; not disposed.</param>
+    public static void Set(Parameter parameter, Tensor wrapped)
     {
-        using var wrapped = weight.Wrap();
-        if (!weight.Storage.is_floating_point())
+        if (!wrapped.is_floating_point())
         {
             parameter.requires_grad = false; // libtorch allows gradients of floating-point tensors only
+            parameter.grad = null;
         }
 
         NativeStatus.ThrowIfFailed(
             LibnbitTorch.nbit_torch_tensor_set_data((void*)parameter.Handle, (void*)wrapped.Handle)
         );
-        if (!weight.Storage.is_floating_point())
-        {
-            parameter.grad = null;
-        }
     }
 }

@@ -9,7 +9,7 @@ namespace NBit.Quantization;
 /// A weight whose linear layer NBit computes wherever TorchSharp's <c>Linear</c> uses it: quantized, with an adapter, or
 /// both. It lives as long as a tensor that shares its memory.
 /// </summary>
-internal abstract unsafe class LinearWeight
+internal abstract unsafe class LinearWeight : IDisposable
 {
     private readonly Tensor _storage;
 
@@ -40,6 +40,16 @@ internal abstract unsafe class LinearWeight
         void* state;
         NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_linear_weight_state((void*)tensor.Handle, &state));
         return state is null ? null : (LinearWeight)GCHandle.FromIntPtr((nint)state).Target!;
+    }
+
+    /// <summary>Gives the adapter of a weight, if it has one, to the weight that takes its place.</summary>
+    public static void MoveAdapter(Tensor from, Tensor to)
+    {
+        if (Of(from) is { Adapter: { } adapter } previous)
+        {
+            previous.Adapter = null;
+            Of(to)!.Adapter = adapter;
+        }
     }
 
     /// <summary>
@@ -79,6 +89,17 @@ internal abstract unsafe class LinearWeight
         }
     }
 
+    /// <summary>Whether what was quantized holds neither NaN nor infinities.</summary>
+    public abstract bool IsFinite { get; }
+
+    /// <summary>Releases a weight that is in no tensor's memory; one that is wrapped is released with it.</summary>
+    public void Dispose()
+    {
+        ReleaseState();
+        Adapter?.Dispose();
+        _storage.Dispose();
+    }
+
     /// <summary>The layer: x @ weight^T + bias, and what the adapter adds.</summary>
     /// <param name="input">[..., in].</param>
     /// <param name="weight">The tensor by which the layer holds this weight.</param>
@@ -102,6 +123,13 @@ internal abstract unsafe class LinearWeight
 
     /// <summary>The layer without an adapter.</summary>
     protected abstract Tensor Product(Tensor input, Tensor weight, Tensor? bias);
+
+    /// <summary>Whether a tensor of absmax, or a weight, is finite.</summary>
+    protected static bool AllFinite(Tensor tensor)
+    {
+        using var scope = NewDisposeScope();
+        return tensor.isfinite().all().item<bool>();
+    }
 
     /// <summary>Disposes what belongs to the weight besides its storage.</summary>
     protected abstract void ReleaseState();
@@ -157,8 +185,6 @@ internal abstract unsafe class LinearWeight
         var handle = GCHandle.FromIntPtr((nint)state);
         var weight = (LinearWeight)handle.Target!;
         handle.Free();
-        weight.ReleaseState();
-        weight.Adapter?.Dispose();
-        weight._storage.Dispose();
+        weight.Dispose();
     }
 }

@@ -10,7 +10,24 @@ internal sealed class LoraAdapter(Linear a, Linear b, Dropout? dropout, double s
 
     public Linear B => b;
 
+    public Dropout? Dropout => dropout;
+
     public double Scaling => scaling;
+
+    /// <summary>The modules of all adapters of a model: those are no layers of the model itself.</summary>
+    public static HashSet<nn.Module> ModulesIn(nn.Module model)
+    {
+        var modules = new HashSet<nn.Module>(ReferenceEqualityComparer.Instance);
+        foreach (var weight in model.parameters().Where(parameter => parameter.dim() == 2))
+        {
+            if (LinearWeight.Of(weight)?.Adapter is { } adapter)
+            {
+                modules.UnionWith([adapter.A, adapter.B]);
+            }
+        }
+
+        return modules;
+    }
 
     public void Dispose()
     {

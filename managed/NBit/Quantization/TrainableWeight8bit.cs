@@ -16,6 +16,8 @@ internal sealed class TrainableWeight8bit(Tensor weight, double threshold) : Lin
 
     public override long InFeatures => Storage.shape[1];
 
+    public override bool IsFinite => AllFinite(Storage);
+
     protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias)
     {
         var rows = Int8Products.QuantizeWeight(weight);

@@ -47,6 +47,8 @@ internal sealed unsafe class Weight4bit : LinearWeight
 
     public Tensor Dequantize(ScalarType? dtype = null) => Functional.Dequantize4Bit(Storage, State, dtype: dtype);
 
+    public override bool IsFinite => AllFinite(State.Nested?.Absmax ?? State.Absmax);
+
     protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias)
     {
         using var scope = NewDisposeScope();

@@ -26,6 +26,8 @@ internal sealed class Weight8bit(Tensor codes, Tensor rowAbsmax, double threshol
 
     public Tensor Dequantize(ScalarType dtype) => Functional.Int8VectorwiseDequantize(Storage, RowAbsmax, dtype);
 
+    public override bool IsFinite => AllFinite(RowAbsmax);
+
     protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias)
     {
         var y = Int8Products.Forward(Storage, RowAbsmax, input, bias, Threshold);

@@ -54,6 +54,23 @@ NBIT_EXPORT int32_t nbit_torch_default_dtype_set(int32_t data_type);
 /// \param previous Receives what was set before.
 NBIT_EXPORT int32_t nbit_torch_initializers_skip(int32_t skip, int32_t* previous);
 
+/// Puts off the initializer of matrices that linear layers use (kaiming_uniform_ of two dimensions) on this thread: the
+/// memory of such a tensor is not touched until nbit_torch_initializer_run, so that a quantizing mode can initialize
+/// weights one at a time. Goes before nbit_torch_initializers_skip.
+/// \param defer 1 to put off, 0 to run initializers at once.
+/// \param previous Receives what was set before.
+NBIT_EXPORT int32_t nbit_torch_initializers_defer(int32_t defer, int32_t* previous);
+
+/// Runs the initializer that was put off for a tensor, which stays put off.
+/// \param tensor An at::Tensor*.
+/// \param target An at::Tensor* that is filled: `tensor` itself, or one of the same shape.
+/// \param was_deferred Receives 1, or 0 where nothing was put off for the tensor; then nothing is done.
+NBIT_EXPORT int32_t nbit_torch_initializer_run(void* tensor, void* target, int32_t* was_deferred);
+
+/// Ends that an initializer is put off for a tensor, without running it. Does nothing where none is.
+/// \param tensor An at::Tensor*.
+NBIT_EXPORT int32_t nbit_torch_initializer_forget(void* tensor);
+
 /// The address of a tensor's first element.
 /// \param tensor An at::Tensor*, TorchSharp's Tensor.Handle; dense (strided) storage.
 /// \param data Receives the address in the tensor's device memory; null for a tensor without elements.

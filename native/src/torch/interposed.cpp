@@ -7,8 +7,10 @@
 //                                or what the weight was made for (see linear_weight.h).
 //   THSAutograd_setGrad,         The same, plus what libtorch's autocast cache needs (see autocast.cpp).
 //   THSAutograd_*InferenceModeGuard
-//   THSInit_*                    The same, unless this thread makes modules whose weights are loaded later anyway.
+//   THSInit_*                    The same, unless this thread makes modules whose weights are loaded or initialized
+//                                later (see deferred_initializers.h).
 #include "torch/autocast.h"
+#include "torch/deferred_initializers.h"
 #include "torch/guard.h"
 #include "torch/library.h"
 #include "torch/linear_weight.h"
@@ -107,12 +109,18 @@ NBIT_TORCH_INITIALIZER(sparse_, (const Tensor* tensor, double sparsity, double d
 NBIT_TORCH_INITIALIZER(uniform_, (const Tensor* tensor, double low, double high), (tensor, low, high))
 NBIT_TORCH_INITIALIZER(kaiming_normal_, (const Tensor* tensor, double slope, int64_t mode, int64_t nonlinearity),
                        (tensor, slope, mode, nonlinearity))
-NBIT_TORCH_INITIALIZER(kaiming_uniform_, (const Tensor* tensor, double slope, int64_t mode, int64_t nonlinearity),
-                       (tensor, slope, mode, nonlinearity))
 NBIT_TORCH_INITIALIZER(xavier_normal_, (const Tensor* tensor, double gain), (tensor, gain))
 NBIT_TORCH_INITIALIZER(xavier_uniform_, (const Tensor* tensor, double gain), (tensor, gain))
 NBIT_TORCH_INITIALIZER(zeros_, (const Tensor* tensor), (tensor))
 #undef NBIT_TORCH_INITIALIZER
+
+NBIT_EXPORT void THSInit_kaiming_uniform_(const Tensor* tensor, double slope, int64_t mode,
+                                          int64_t nonlinearity) noexcept
+{
+    const Library* torch = library_or_null();
+    if (!torch || defer_initializer(*torch, *tensor, {slope, mode, nonlinearity}) || skips_initializers) return;
+    torch->initializers.kaiming_uniform_(tensor, slope, mode, nonlinearity);
+}
 
 } // extern "C"
 

@@ -91,6 +91,7 @@ using TensorHook = std::function<Tensor(const Tensor&)>;
     X(new_reference, int32_t (*)(Tensor*, Tensor**), "aoti_torch_new_tensor_handle")                                   \
     X(get_data_ptr, int32_t (*)(Tensor*, void**), "aoti_torch_get_data_ptr")                                           \
     X(get_layout, int32_t (*)(Tensor*, int32_t*), "aoti_torch_get_layout")                                             \
+    X(get_dim, int32_t (*)(Tensor*, int64_t*), "aoti_torch_get_dim")                                                   \
     X(parallel_for, int32_t (*)(int64_t, int64_t, int64_t, void (*)(int64_t, int64_t, void*), void*),                  \
       "torch_parallel_for")                                                                                            \
     /* LibTorchSharp */                                                                                                \

@@ -1,0 +1,60 @@
+using NBit.Interop;
+using NBit.Native;
+using static TorchSharp.torch;
+
+namespace NBit.Tensors;
+
+/// <summary>
+/// A scope in which the weights of new linear layers are not initialized, so that their memory is not touched, until
+/// somebody asks for it.
+/// </summary>
+internal sealed unsafe class DeferredInitializers : IDisposable
+{
+    private readonly bool _previous = Set(true);
+
+    /// <summary>A new tensor filled by the initializer that was put off for another one; it stays put off.</summary>
+    /// <returns>The new tensor; null where nothing was put off.</returns>
+    public static Tensor? Draw(Tensor tensor)
+    {
+        var drawn = empty(tensor.shape, tensor.dtype, tensor.device);
+        if (Run(tensor, drawn))
+        {
+            return drawn;
+        }
+
+        drawn.Dispose();
+        return null;
+    }
+
+    /// <summary>Runs what was put off for a tensor, on it.</summary>
+    public static void Complete(Tensor tensor)
+    {
+        if (Run(tensor, tensor))
+        {
+            Forget(tensor);
+        }
+    }
+
+    /// <summary>Ends that an initializer is put off for a tensor.</summary>
+    public static void Forget(Tensor tensor) =>
+        NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_initializer_forget((void*)tensor.Handle));
+
+    public void Dispose() => Set(_previous);
+
+    private static bool Run(Tensor tensor, Tensor target)
+    {
+        int wasDeferred;
+        NativeStatus.ThrowIfFailed(
+            LibnbitTorch.nbit_torch_initializer_run((void*)tensor.Handle, (void*)target.Handle, &wasDeferred)
+        );
+        return wasDeferred != 0;
+    }
+
+    private static bool Set(bool defer)
+    {
+        TorchSharpInterposition.RequireLibrary();
+        int previous;
+        NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_initializers_defer(defer ? 1 : 0, &previous));
+        return previous != 0;
+    }
+}
