@@ -1,4 +1,3 @@
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NBit.Models;
@@ -9,12 +8,12 @@ internal static class Activation
     public static IReadOnlyDictionary<string, Func<Tensor, Tensor>> ByName { get; } =
         new Dictionary<string, Func<Tensor, Tensor>>(StringComparer.Ordinal)
         {
-            ["silu"] = nn.functional.silu,
+            ["silu"] = x => nn.functional.silu(x),
             ["gelu"] = x => nn.functional.gelu(x),
             ["gelu_new"] = GeluTanh,
             ["gelu_pytorch_tanh"] = GeluTanh,
             ["relu"] = x => nn.functional.relu(x),
         };
 
-    private static Tensor GeluTanh(Tensor x) => nn.functional.gelu(x, Modules.GELU.Approximate.tanh);
+    private static Tensor GeluTanh(Tensor x) => nn.functional.gelu(x, TorchSharp.Modules.GELU.Approximate.tanh);
 }

@@ -63,12 +63,13 @@ internal sealed class JsonFields
     public bool Has(string name) => Find(name) is not null;
 
     /// <summary>A nested object, or null where it is missing or null.</summary>
-    public JsonFields? Object(string name) =>
-        Find(name) is { } value ? new(_file, $"{_prefix}{name}.", value) : null;
+    public JsonFields? Object(string name) => Find(name) is { } value ? new(_file, $"{_prefix}{name}.", value) : null;
 
     public long Count(string name, long? otherwise = null) =>
         Find(name) is not { } value ? Otherwise(name, otherwise)
-        : value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var number) && number is > 0 and <= int.MaxValue
+        : value.ValueKind == JsonValueKind.Number
+        && value.TryGetInt64(out var number)
+        && number is > 0 and <= int.MaxValue
             ? number
         : throw Error(name, value, $"an integer from 1 to {int.MaxValue}");
 
@@ -102,7 +103,10 @@ internal sealed class JsonFields
     {
         const string package = "torch.";
         return Text(name) is not { } text ? null
-            : Dtypes.TryGetValue(text.StartsWith(package, StringComparison.Ordinal) ? text[package.Length..] : text, out var dtype)
+            : Dtypes.TryGetValue(
+                text.StartsWith(package, StringComparison.Ordinal) ? text[package.Length..] : text,
+                out var dtype
+            )
                 ? dtype
             : throw Error(name, $"'{text}'", string.Join(", ", Dtypes.Keys));
     }

@@ -59,7 +59,11 @@ public sealed record LlamaConfig : ModelConfig
         var keyValueHeads = fields.Count("num_key_value_heads", heads);
         if (heads % keyValueHeads != 0)
         {
-            throw fields.Error("num_key_value_heads", $"{keyValueHeads}", $"a divisor of num_attention_heads ({heads})");
+            throw fields.Error(
+                "num_key_value_heads",
+                $"{keyValueHeads}",
+                $"a divisor of num_attention_heads ({heads})"
+            );
         }
 
         var headSize = fields.Count("head_dim", Math.Max(hidden / heads, 1));

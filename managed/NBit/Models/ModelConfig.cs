@@ -9,7 +9,9 @@ public abstract record ModelConfig
     /// <summary>The file's name in a folder.</summary>
     internal const string FileName = "config.json";
 
-    private static readonly Dictionary<string, Func<JsonFields, ModelConfig>> Architectures = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, Func<JsonFields, ModelConfig>> Architectures = new(
+        StringComparer.Ordinal
+    )
     {
         ["LlamaForCausalLM"] = LlamaConfig.Parse,
         ["BertModel"] = BertConfig.Parse,
