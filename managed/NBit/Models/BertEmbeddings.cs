@@ -1,4 +1,5 @@
 using TorchSharp.Modules;
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 
 namespace NBit.Models;
@@ -7,9 +8,17 @@ namespace NBit.Models;
 internal sealed class BertEmbeddings : nn.Module
 {
     private readonly BertConfig _config;
-    private readonly Embedding _words,
-        _positions,
-        _types;
+
+    [ComponentName(Name = "word_embeddings")]
+    private readonly Embedding _words;
+
+    [ComponentName(Name = "position_embeddings")]
+    private readonly Embedding _positions;
+
+    [ComponentName(Name = "token_type_embeddings")]
+    private readonly Embedding _types;
+
+    [ComponentName(Name = "LayerNorm")]
     private readonly LayerNorm _norm;
 
     public BertEmbeddings(BertConfig config)
@@ -20,10 +29,6 @@ internal sealed class BertEmbeddings : nn.Module
         _positions = TokenEmbedding.Create(config.MaxPositions, config.HiddenSize);
         _types = TokenEmbedding.Create(config.TokenTypes, config.HiddenSize);
         _norm = nn.LayerNorm(config.HiddenSize, config.LayerNormEpsilon);
-        register_module("word_embeddings", _words);
-        register_module("position_embeddings", _positions);
-        register_module("token_type_embeddings", _types);
-        register_module("LayerNorm", _norm);
     }
 
     public Tensor Forward(Tensor ids, Tensor? types)

@@ -1,4 +1,5 @@
 using TorchSharp.Modules;
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 
 namespace NBit.Models;
@@ -6,13 +7,13 @@ namespace NBit.Models;
 /// <summary>The layers one after the other.</summary>
 internal sealed class BertEncoder : nn.Module
 {
+    [ComponentName(Name = "layer")]
     private readonly ModuleList<BertLayer> _layers;
 
     public BertEncoder(BertConfig config)
         : base(nameof(BertEncoder))
     {
         _layers = nn.ModuleList([.. Enumerable.Range(0, config.Layers).Select(_ => new BertLayer(config))]);
-        register_module("layer", _layers);
     }
 
     public Tensor Forward(Tensor hidden, Tensor? seen)

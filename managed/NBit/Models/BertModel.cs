@@ -1,3 +1,4 @@
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 
 namespace NBit.Models;
@@ -9,8 +10,13 @@ namespace NBit.Models;
 /// </remarks>
 public sealed class BertModel : nn.Module<Tensor, Tensor, Tensor>
 {
+    [ComponentName(Name = "embeddings")]
     private readonly BertEmbeddings _embeddings;
+
+    [ComponentName(Name = "encoder")]
     private readonly BertEncoder _encoder;
+
+    [ComponentName(Name = "pooler")]
     private readonly BertPooler? _pooler;
 
     /// <summary>Makes a model with random weights, on the default device and in the default dtype.</summary>
@@ -22,13 +28,8 @@ public sealed class BertModel : nn.Module<Tensor, Tensor, Tensor>
         Config = config;
         _embeddings = new BertEmbeddings(config);
         _encoder = new BertEncoder(config);
-        register_module("embeddings", _embeddings);
-        register_module("encoder", _encoder);
-        if (config.Pooler)
-        {
-            _pooler = new BertPooler(config);
-            register_module("pooler", _pooler);
-        }
+        _pooler = config.Pooler ? new BertPooler(config) : null;
+        RegisterComponents();
     }
 
     /// <summary>Its shape.</summary>

@@ -1,4 +1,5 @@
 using TorchSharp.Modules;
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 
 namespace NBit.Models;
@@ -6,13 +7,13 @@ namespace NBit.Models;
 /// <summary>A dense layer and tanh over the first token.</summary>
 internal sealed class BertPooler : nn.Module<Tensor, Tensor>
 {
+    [ComponentName(Name = "dense")]
     private readonly Linear _dense;
 
     public BertPooler(BertConfig config)
         : base(nameof(BertPooler))
     {
         _dense = nn.Linear(config.HiddenSize, config.HiddenSize);
-        register_module("dense", _dense);
     }
 
     public override Tensor forward(Tensor hidden)

@@ -1,4 +1,5 @@
 using TorchSharp.Modules;
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 
 namespace NBit.Models;
@@ -7,7 +8,11 @@ namespace NBit.Models;
 internal sealed class BertResidual : nn.Module
 {
     private readonly double _dropout;
+
+    [ComponentName(Name = "dense")]
     private readonly Linear _dense;
+
+    [ComponentName(Name = "LayerNorm")]
     private readonly LayerNorm _norm;
 
     public BertResidual(BertConfig config, long inputSize)
@@ -16,8 +21,6 @@ internal sealed class BertResidual : nn.Module
         _dropout = config.HiddenDropout;
         _dense = nn.Linear(inputSize, config.HiddenSize);
         _norm = nn.LayerNorm(config.HiddenSize, config.LayerNormEpsilon);
-        register_module("dense", _dense);
-        register_module("LayerNorm", _norm);
     }
 
     public Tensor Forward(Tensor input, Tensor stream)

@@ -62,6 +62,9 @@ internal sealed class JsonFields
     /// <summary>Whether a field is there and not null.</summary>
     public bool Has(string name) => Find(name) is not null;
 
+    /// <summary>Whether a field is there and an object.</summary>
+    public bool IsObject(string name) => Find(name)?.ValueKind == JsonValueKind.Object;
+
     /// <summary>A nested object, or null where it is missing or null.</summary>
     public JsonFields? Object(string name) => Find(name) is { } value ? new(_file, $"{_prefix}{name}.", value) : null;
 

@@ -1,4 +1,5 @@
 using TorchSharp.Modules;
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 
 namespace NBit.Models;
@@ -11,10 +12,18 @@ internal sealed class LlamaAttention : nn.Module
 {
     private readonly LlamaConfig _config;
     private readonly int _layer;
-    private readonly Linear _query,
-        _key,
-        _value,
-        _output;
+
+    [ComponentName(Name = "q_proj")]
+    private readonly Linear _query;
+
+    [ComponentName(Name = "k_proj")]
+    private readonly Linear _key;
+
+    [ComponentName(Name = "v_proj")]
+    private readonly Linear _value;
+
+    [ComponentName(Name = "o_proj")]
+    private readonly Linear _output;
 
     public LlamaAttention(LlamaConfig config, int layer)
         : base(nameof(LlamaAttention))
@@ -25,10 +34,6 @@ internal sealed class LlamaAttention : nn.Module
         _key = nn.Linear(config.HiddenSize, keys, config.AttentionBias);
         _value = nn.Linear(config.HiddenSize, keys, config.AttentionBias);
         _output = nn.Linear(queries, config.HiddenSize, config.AttentionBias);
-        register_module("q_proj", _query);
-        register_module("k_proj", _key);
-        register_module("v_proj", _value);
-        register_module("o_proj", _output);
     }
 
     /// <param name="hidden">[batch, tokens, hidden size].</param>

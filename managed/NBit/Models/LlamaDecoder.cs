@@ -1,4 +1,5 @@
 using TorchSharp.Modules;
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 
 namespace NBit.Models;
@@ -6,9 +7,15 @@ namespace NBit.Models;
 /// <summary>The layers between the embedding and the output projection: transformers' LlamaModel.</summary>
 internal sealed class LlamaDecoder : nn.Module
 {
+    [ComponentName(Name = "embed_tokens")]
     private readonly Embedding _embedding;
+
+    [ComponentName(Name = "layers")]
     private readonly ModuleList<LlamaLayer> _layers;
+
+    [ComponentName(Name = "norm")]
     private readonly RmsNorm _norm;
+
     private readonly RotaryEmbedding _rotary;
 
     public LlamaDecoder(LlamaConfig config)
@@ -18,9 +25,6 @@ internal sealed class LlamaDecoder : nn.Module
         _layers = nn.ModuleList([.. Enumerable.Range(0, config.Layers).Select(layer => new LlamaLayer(config, layer))]);
         _norm = new RmsNorm(config.HiddenSize, config.RmsNormEpsilon);
         _rotary = new RotaryEmbedding(config);
-        register_module("embed_tokens", _embedding);
-        register_module("layers", _layers);
-        register_module("norm", _norm);
     }
 
     public Tensor Forward(Tensor ids, KeyValueCache? cache)

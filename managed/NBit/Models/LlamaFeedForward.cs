@@ -1,4 +1,5 @@
 using TorchSharp.Modules;
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 
 namespace NBit.Models;
@@ -7,9 +8,15 @@ namespace NBit.Models;
 internal sealed class LlamaFeedForward : nn.Module<Tensor, Tensor>
 {
     private readonly Func<Tensor, Tensor> _activation;
-    private readonly Linear _gate,
-        _up,
-        _down;
+
+    [ComponentName(Name = "gate_proj")]
+    private readonly Linear _gate;
+
+    [ComponentName(Name = "up_proj")]
+    private readonly Linear _up;
+
+    [ComponentName(Name = "down_proj")]
+    private readonly Linear _down;
 
     public LlamaFeedForward(LlamaConfig config)
         : base(nameof(LlamaFeedForward))
@@ -18,9 +25,6 @@ internal sealed class LlamaFeedForward : nn.Module<Tensor, Tensor>
         _gate = nn.Linear(config.HiddenSize, config.IntermediateSize, config.FeedForwardBias);
         _up = nn.Linear(config.HiddenSize, config.IntermediateSize, config.FeedForwardBias);
         _down = nn.Linear(config.IntermediateSize, config.HiddenSize, config.FeedForwardBias);
-        register_module("gate_proj", _gate);
-        register_module("up_proj", _up);
-        register_module("down_proj", _down);
     }
 
     public override Tensor forward(Tensor hidden)

@@ -1,4 +1,5 @@
 using TorchSharp.Modules;
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 
 namespace NBit.Models;
@@ -10,7 +11,10 @@ namespace NBit.Models;
 /// </remarks>
 public sealed class LlamaForCausalLM : nn.Module<Tensor, Tensor>
 {
+    [ComponentName(Name = "model")]
     private readonly LlamaDecoder _decoder;
+
+    [ComponentName(Name = "lm_head")]
     private readonly Linear? _head; // null where the embedding is the head
 
     /// <summary>Makes a model with random weights, on the default device and in the default dtype.</summary>
@@ -21,12 +25,8 @@ public sealed class LlamaForCausalLM : nn.Module<Tensor, Tensor>
         ArgumentNullException.ThrowIfNull(config);
         Config = config;
         _decoder = new LlamaDecoder(config);
-        register_module("model", _decoder);
-        if (!config.TiedEmbeddings)
-        {
-            _head = nn.Linear(config.HiddenSize, config.VocabularySize, hasBias: false);
-            register_module("lm_head", _head);
-        }
+        _head = config.TiedEmbeddings ? null : nn.Linear(config.HiddenSize, config.VocabularySize, hasBias: false);
+        RegisterComponents();
     }
 
     /// <summary>Its shape.</summary>

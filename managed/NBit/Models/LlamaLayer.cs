@@ -1,3 +1,4 @@
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 
 namespace NBit.Models;
@@ -5,9 +6,16 @@ namespace NBit.Models;
 /// <summary>One layer: attention and feed-forward, each on the normed stream and added to it.</summary>
 internal sealed class LlamaLayer : nn.Module
 {
-    private readonly RmsNorm _attentionNorm,
-        _feedForwardNorm;
+    [ComponentName(Name = "input_layernorm")]
+    private readonly RmsNorm _attentionNorm;
+
+    [ComponentName(Name = "post_attention_layernorm")]
+    private readonly RmsNorm _feedForwardNorm;
+
+    [ComponentName(Name = "self_attn")]
     private readonly LlamaAttention _attention;
+
+    [ComponentName(Name = "mlp")]
     private readonly LlamaFeedForward _feedForward;
 
     public LlamaLayer(LlamaConfig config, int layer)
@@ -17,10 +25,6 @@ internal sealed class LlamaLayer : nn.Module
         _attention = new LlamaAttention(config, layer);
         _feedForwardNorm = new RmsNorm(config.HiddenSize, config.RmsNormEpsilon);
         _feedForward = new LlamaFeedForward(config);
-        register_module("self_attn", _attention);
-        register_module("mlp", _feedForward);
-        register_module("input_layernorm", _attentionNorm);
-        register_module("post_attention_layernorm", _feedForwardNorm);
     }
 
     public Tensor Forward(Tensor hidden, Rotation rotation, KeyValueCache? cache)

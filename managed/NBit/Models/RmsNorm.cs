@@ -1,4 +1,5 @@
 using TorchSharp.Modules;
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 
 namespace NBit.Models;
@@ -8,7 +9,10 @@ namespace NBit.Models;
 /// transformers.</remarks>
 internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
 {
+    private const string WeightName = "weight";
     private readonly double _epsilon;
+
+    [ComponentName(Name = WeightName)]
     private Parameter _weight;
 
     public RmsNorm(long size, double epsilon)
@@ -16,7 +20,6 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
     {
         _epsilon = epsilon;
         _weight = (Parameter)nn.Parameter(nn.init.ones_(empty(size))).DetachFromDisposeScope();
-        register_parameter("weight", _weight);
     }
 
     public Parameter Weight
@@ -25,7 +28,7 @@ internal sealed class RmsNorm : nn.Module<Tensor, Tensor>
         {
             _weight.Dispose();
             _weight = value;
-            ConditionallyRegisterParameter("weight", value);
+            ConditionallyRegisterParameter(WeightName, value);
         }
     }
 
