@@ -221,8 +221,7 @@ internal sealed class ModelLoader
                 norm.bias = parameter;
                 break;
             case (Embedding embedding, "weight"):
-                embedding.get_parameter(field)!.Dispose();
-                embedding.weight = parameter;
+                TokenEmbedding.SetWeight(embedding, parameter);
                 break;
             case (RmsNorm norm, "weight"):
                 norm.Weight = parameter;
