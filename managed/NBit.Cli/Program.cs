@@ -1,9 +1,16 @@
 using System.CommandLine;
+using System.Globalization;
 using NBit.Cli.Commands;
+
+// Numbers look the same everywhere; texts still need the system's knowledge of letters (accents, case).
+CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 
 var root = new RootCommand("N-bit precision for TorchSharp")
 {
     InfoCommand.Create(),
+    InspectCommand.Create(),
+    EmbedCommand.Create(),
+    GenerateCommand.Create(),
     new Command("demo", "Train a small model in every precision") { DigitsCommand.Create() },
 };
 try

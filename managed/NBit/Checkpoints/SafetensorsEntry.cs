@@ -39,6 +39,9 @@ public sealed class SafetensorsEntry
     /// <summary>The byte after the last, counted in the same way.</summary>
     public long End { get; }
 
+    /// <summary>The number of elements.</summary>
+    public long ElementCount => SafetensorsLayout.ElementCount(Shape.AsSpan())!.Value; // a header was checked for it
+
     /// <summary>The number of bytes.</summary>
     public long ByteCount => End - Begin;
 

@@ -86,6 +86,14 @@ public sealed class SafetensorsHeader
     /// <exception cref="SafetensorsFormatException">The file is not a valid safetensors file.</exception>
     public static SafetensorsHeader Read(Stream stream)
     {
+        CheckStream(stream);
+        using var bytes = new StreamBytes(stream, leaveOpen: true);
+        return Read(bytes);
+    }
+
+    /// <exception cref="ArgumentException">The stream cannot be read, or has no length.</exception>
+    internal static void CheckStream(Stream stream)
+    {
         ArgumentNullException.ThrowIfNull(stream);
         if (!stream.CanRead || !stream.CanSeek)
         {
@@ -95,28 +103,29 @@ public sealed class SafetensorsHeader
                 nameof(stream)
             );
         }
+    }
 
-        var file = (stream as FileStream)?.Name;
-        var fileLength = stream.Length;
-        stream.Position = 0;
-        var json = new byte[ReadLength(stream, fileLength, file)];
-        if (stream.ReadAtLeast(json, json.Length, throwOnEndOfStream: false) < json.Length)
-        {
-            throw SafetensorsFormatException.At(
-                file,
-                $"byte {stream.Position}",
+    /// <summary>Reads and checks the header of a file; the data is not read.</summary>
+    /// <exception cref="SafetensorsFormatException">The file is not a valid safetensors file.</exception>
+    internal static SafetensorsHeader Read(ByteSource bytes)
+    {
+        var fileLength = bytes.Length;
+        var json = new byte[ReadLength(bytes, fileLength)];
+        var count = bytes.Read(PrefixLength, json);
+        return count == json.Length
+            ? Parse(json, fileLength - PrefixLength - json.Length, bytes.Name)
+            : throw SafetensorsFormatException.At(
+                bytes.Name,
+                $"byte {PrefixLength + count}",
                 $"the header of {json.Length} bytes ends here: the file was just cut"
             );
-        }
-
-        return Parse(json, fileLength - PrefixLength - json.Length, file);
     }
 
     // All checks come before anything is allocated: a claim costs nothing.
-    private static int ReadLength(Stream stream, long fileLength, string? file)
+    private static int ReadLength(ByteSource bytes, long fileLength)
     {
         Span<byte> prefix = stackalloc byte[PrefixLength];
-        if (stream.ReadAtLeast(prefix, PrefixLength, throwOnEndOfStream: false) < PrefixLength)
+        if (bytes.Read(0, prefix) < PrefixLength)
         {
             throw Error($"the file has {fileLength} bytes; it must begin with {PrefixLength} bytes of header length");
         }
@@ -132,6 +141,7 @@ public sealed class SafetensorsHeader
             ? (int)length
             : throw Error($"the header's length is {length}, but only {available} bytes follow: the file is truncated");
 
-        SafetensorsFormatException Error(string problem) => SafetensorsFormatException.At(file, "byte 0", problem);
+        SafetensorsFormatException Error(string problem) =>
+            SafetensorsFormatException.At(bytes.Name, "byte 0", problem);
     }
 }

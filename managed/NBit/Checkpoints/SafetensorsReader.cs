@@ -1,46 +1,47 @@
+using System.Diagnostics.CodeAnalysis;
 using static TorchSharp.torch;
 
 namespace NBit.Checkpoints;
 
 /// <summary>Reads tensors from a safetensors file, one at a time, straight into their memory.</summary>
 /// <remarks>
-/// Opening reads and checks the header alone. Files and tensors of any size work. Not for several threads at once; each
-/// may open the file by itself.
+/// Opening reads and checks the header alone; a tensor's data is touched when it is asked for. Files and tensors of any
+/// size work. Several threads may read at once.
 /// </remarks>
-public sealed class SafetensorsReader : IDisposable
+public sealed class SafetensorsReader : TensorSource
 {
-    private readonly Stream _stream;
-    private readonly bool _leaveOpen;
+    private readonly ByteSource _bytes;
     private bool _disposed;
 
-    private SafetensorsReader(Stream stream, bool leaveOpen)
+    private SafetensorsReader(ByteSource bytes)
     {
-        Header = SafetensorsHeader.Read(stream);
-        _stream = stream;
-        _leaveOpen = leaveOpen;
+        Header = SafetensorsHeader.Read(bytes);
+        _bytes = bytes;
     }
 
     /// <summary>What the file holds; it stays valid after <see cref="Dispose" />.</summary>
     public SafetensorsHeader Header { get; }
 
-    private string? FileName => (_stream as FileStream)?.Name;
+    /// <inheritdoc />
+    public override IReadOnlyList<SafetensorsEntry> Entries => Header.Entries;
+
+    /// <inheritdoc />
+    public override IReadOnlyDictionary<string, string> Metadata => Header.Metadata;
 
     /// <summary>Opens a file and checks its header.</summary>
     /// <param name="path">The file.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="SafetensorsFormatException">It is not a valid safetensors file.</exception>
-    public static SafetensorsReader Open(string path)
+    public static new SafetensorsReader Open(string path)
     {
-        // Unbuffered: the reads are large and go to the tensors' memory. Others may replace the file meanwhile.
-        const FileShare share = FileShare.Read | FileShare.Delete;
-        var stream = new FileStream(path, FileMode.Open, FileAccess.Read, share, bufferSize: 0);
+        var bytes = new FileBytes(path);
         try
         {
-            return new SafetensorsReader(stream, leaveOpen: false);
+            return new SafetensorsReader(bytes);
         }
         catch
         {
-            stream.Dispose();
+            bytes.Dispose();
             throw;
         }
     }
@@ -52,19 +53,18 @@ public sealed class SafetensorsReader : IDisposable
     /// </param>
     /// <exception cref="ArgumentException">The stream cannot be read or cannot seek.</exception>
     /// <exception cref="SafetensorsFormatException">It does not hold a valid safetensors file.</exception>
-    public static SafetensorsReader Open(Stream stream, bool leaveOpen = false) => new(stream, leaveOpen);
+    public static SafetensorsReader Open(Stream stream, bool leaveOpen = false)
+    {
+        SafetensorsHeader.CheckStream(stream);
+        return new(new StreamBytes(stream, leaveOpen));
+    }
 
-    /// <summary>Reads a tensor.</summary>
-    /// <param name="name">Its name.</param>
-    /// <returns>A new contiguous CPU tensor of the file's dtype and shape, which the caller owns.</returns>
-    /// <exception cref="KeyNotFoundException">
-    /// There is no tensor of that name; the message lists near names.
-    /// </exception>
-    /// <exception cref="NotSupportedException">
-    /// libtorch has no tensors of its type; read it with <see cref="ReadBytes(string)" />.
-    /// </exception>
-    /// <exception cref="SafetensorsFormatException">The file has been cut since it was opened.</exception>
-    public Tensor Read(string name)
+    /// <inheritdoc />
+    public override bool TryGetEntry(string name, [NotNullWhen(true)] out SafetensorsEntry? entry) =>
+        Header.TryGetEntry(name, out entry);
+
+    /// <inheritdoc />
+    public override Tensor Read(string name)
     {
         var entry = Entry(name);
         var dtype =
@@ -87,23 +87,8 @@ public sealed class SafetensorsReader : IDisposable
         }
     }
 
-    /// <summary>
-    /// Reads a tensor into the memory of one that exists: a model's weight is loaded without a second copy.
-    /// </summary>
-    /// <remarks>
-    /// Autograd does not see the change. Where reading fails midway (a disk's fault, a file cut meanwhile), the target
-    /// holds some of the new bytes.
-    /// </remarks>
-    /// <param name="name">Its name.</param>
-    /// <param name="target">A contiguous CPU tensor of the file's dtype and shape.</param>
-    /// <exception cref="KeyNotFoundException">
-    /// There is no tensor of that name; the message lists near names.
-    /// </exception>
-    /// <exception cref="ArgumentException">
-    /// The target is of another dtype, shape or device, or not contiguous.
-    /// </exception>
-    /// <exception cref="SafetensorsFormatException">The file has been cut since it was opened.</exception>
-    public void ReadInto(string name, Tensor target)
+    /// <inheritdoc />
+    public override void ReadInto(string name, Tensor target)
     {
         ArgumentNullException.ThrowIfNull(target);
         var entry = Entry(name);
@@ -112,14 +97,8 @@ public sealed class SafetensorsReader : IDisposable
         Fill(entry, target);
     }
 
-    /// <summary>Reads a tensor's bytes, little-endian and row-major, of any type of the format.</summary>
-    /// <param name="name">Its name.</param>
-    /// <exception cref="KeyNotFoundException">
-    /// There is no tensor of that name; the message lists near names.
-    /// </exception>
-    /// <exception cref="NotSupportedException">It is too large for one array; read parts of it.</exception>
-    /// <exception cref="SafetensorsFormatException">The file has been cut since it was opened.</exception>
-    public byte[] ReadBytes(string name)
+    /// <inheritdoc />
+    public override byte[] ReadBytes(string name)
     {
         var entry = Entry(name);
         if (entry.ByteCount > Array.MaxLength)
@@ -136,37 +115,55 @@ public sealed class SafetensorsReader : IDisposable
         return bytes;
     }
 
-    /// <summary>Reads a part of a tensor's bytes.</summary>
-    /// <param name="name">Its name.</param>
-    /// <param name="offset">The first byte, counted from the tensor's begin.</param>
-    /// <param name="destination">Is filled.</param>
-    /// <exception cref="KeyNotFoundException">
-    /// There is no tensor of that name; the message lists near names.
-    /// </exception>
-    /// <exception cref="ArgumentOutOfRangeException">The part is not within the tensor.</exception>
-    /// <exception cref="SafetensorsFormatException">The file has been cut since it was opened.</exception>
-    public void ReadBytes(string name, long offset, Span<byte> destination)
+    /// <inheritdoc />
+    public override void ReadBytes(string name, long offset, Span<byte> destination)
     {
         var entry = Entry(name);
-        if (offset < 0 || offset > entry.ByteCount - destination.Length)
-        {
-            throw new ArgumentOutOfRangeException(
-                nameof(offset),
-                $"{destination.Length} bytes from {offset} on were asked for; tensor {TensorNames.Quote(name)} has "
-                    + $"{entry.ByteCount}"
-            );
-        }
-
+        CheckPart(entry, offset, destination.Length);
         ReadExactly(entry, offset, destination);
     }
 
+    /// <inheritdoc />
+    public override MappedTensor Map(string name)
+    {
+        var entry = Entry(name);
+        if (_bytes.Handle is null)
+        {
+            throw new NotSupportedException(
+                $"tensor {TensorNames.Quote(name)} comes from a stream that is no file, which cannot be mapped; open the "
+                    + $"file by its path, or use {nameof(ReadBytes)}"
+            );
+        }
+
+        CheckStillThere(entry);
+        return new MappedTensor(this, entry, _bytes, Header.DataOffset + entry.Begin);
+    }
+
     /// <summary>Closes the file.</summary>
-    public void Dispose()
+    public override void Dispose()
     {
         _disposed = true;
-        if (!_leaveOpen)
+        _bytes.Dispose();
+    }
+
+    internal static void CheckPart(SafetensorsEntry entry, long offset, int length)
+    {
+        if (offset < 0 || offset > entry.ByteCount - length)
         {
-            _stream.Dispose();
+            throw new ArgumentOutOfRangeException(
+                nameof(offset),
+                $"{length} bytes from {offset} on were asked for; tensor {TensorNames.Quote(entry.Name)} has "
+                    + $"{entry.ByteCount}"
+            );
+        }
+    }
+
+    // Found before the first byte is read, so that a target is whole, old or new, in all but a race.
+    internal void CheckStillThere(SafetensorsEntry entry)
+    {
+        if (_bytes.Length < Header.DataOffset + entry.End)
+        {
+            throw Cut(entry);
         }
     }
 
@@ -214,17 +211,7 @@ public sealed class SafetensorsReader : IDisposable
 
     private void ReadExactly(SafetensorsEntry entry, long offset, Span<byte> destination)
     {
-        _stream.Position = Header.DataOffset + entry.Begin + offset;
-        if (_stream.ReadAtLeast(destination, destination.Length, throwOnEndOfStream: false) < destination.Length)
-        {
-            throw Cut(entry);
-        }
-    }
-
-    // Found before the first byte is read, so that a target is whole, old or new, in all but a race.
-    private void CheckStillThere(SafetensorsEntry entry)
-    {
-        if (_stream.Length < Header.DataOffset + entry.End)
+        if (_bytes.Read(Header.DataOffset + entry.Begin + offset, destination) < destination.Length)
         {
             throw Cut(entry);
         }
@@ -232,9 +219,9 @@ public sealed class SafetensorsReader : IDisposable
 
     private SafetensorsFormatException Cut(SafetensorsEntry entry) =>
         SafetensorsFormatException.At(
-            FileName,
+            _bytes.Name,
             $"tensor {TensorNames.Quote(entry.Name)}",
-            $"its data ends at byte {Header.DataOffset + entry.End} of the file, which now has {_stream.Length}: the file "
+            $"its data ends at byte {Header.DataOffset + entry.End} of the file, which now has {_bytes.Length}: the file "
                 + $"was cut after it was opened with {Header.DataOffset + Header.DataLength}; open it again when it is whole"
         );
 }
