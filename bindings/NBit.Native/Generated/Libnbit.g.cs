@@ -183,6 +183,52 @@ public static unsafe partial class Libnbit
     [return: NativeTypeName("int32_t")]
     public static partial int nbit_blocks4_dequantize([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int quant_type, [NativeTypeName("const uint8_t *")] byte* packed, [NativeTypeName("const float *")] float* absmax, [NativeTypeName("const uint8_t *")] byte* absmax_codes, [NativeTypeName("const float *")] float* absmax_book, [NativeTypeName("const float *")] float* absmax_offset, [NativeTypeName("int64_t")] long count, [NativeTypeName("int64_t")] long blocksize, [NativeTypeName("int32_t")] int target_type, [NativeTypeName("void *")] void* target);
 
+    /// <summary>Linear layer with a 4-bit weight: y = x W^T + bias, with x [rows, in_features], W [out_features, in_features] and y [rows, out_features], all row-major.</summary>
+    /// <remarks>Elements of x, W (value of code * absmax) and bias are rounded to compute_type, products are summed in float32, and each sum is rounded to compute_type, then to the type of y. With bfloat16 or float16 and few rows the numbers of the code may be rounded instead of their products with absmax, or nothing of W at all: a weight is then off by no more than twice that rounding, and the result no less accurate. Products of denormal numbers may count as 0. Where x, W or bias hold infinities or NaN, the elements of y that depend on them are infinite or NaN. A result does not depend on the number of threads, but it may on the instruction set and on the number of rows. x, y, bias and packed need no alignment, and the result does not depend on the calling thread's floating-point mode.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="quant_type">One of nbit_quant_type.</param>
+    /// <param name="packed">(out_features * in_features + 1) / 2 bytes of the flattened weight, as nbit_blocks4_quantize writes them. Blocks may span rows, and a row may begin in the middle of a byte.</param>
+    /// <param name="absmax">One float32 a block, or one for 256 blocks where absmax_codes is given, as for nbit_blocks4_dequantize.</param>
+    /// <param name="absmax_codes">Null, or one byte a block.</param>
+    /// <param name="absmax_book">Null without absmax_codes, otherwise 256 float32.</param>
+    /// <param name="absmax_offset">Null without absmax_codes, otherwise one float32 in the context's memory.</param>
+    /// <param name="blocksize">Elements that share one absmax: a power of two from 32 to 4096.</param>
+    /// <param name="out_features">0 to 2^47.</param>
+    /// <param name="in_features">0 to 2^47. Multiples of 64 are fastest.</param>
+    /// <param name="x_type">Type of x and y: float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="x">rows * in_features elements.</param>
+    /// <param name="rows">0 or more.</param>
+    /// <param name="bias_type">Type of bias, as x_type. Not read without bias.</param>
+    /// <param name="bias">Null, or out_features elements.</param>
+    /// <param name="compute_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="y">Receives rows * out_features elements; overlaps no other argument.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_linear4_forward([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int quant_type, [NativeTypeName("const uint8_t *")] byte* packed, [NativeTypeName("const float *")] float* absmax, [NativeTypeName("const uint8_t *")] byte* absmax_codes, [NativeTypeName("const float *")] float* absmax_book, [NativeTypeName("const float *")] float* absmax_offset, [NativeTypeName("int64_t")] long blocksize, [NativeTypeName("int64_t")] long out_features, [NativeTypeName("int64_t")] long in_features, [NativeTypeName("int32_t")] int x_type, [NativeTypeName("const void *")] void* x, [NativeTypeName("int64_t")] long rows, [NativeTypeName("int32_t")] int bias_type, [NativeTypeName("const void *")] void* bias, [NativeTypeName("int32_t")] int compute_type, [NativeTypeName("void *")] void* y);
+
+    /// <summary>The gradient of that layer's input: grad_x = grad_y W, with grad_y [rows, out_features] and grad_x [rows, in_features], row-major.</summary>
+    /// <remarks>Elements of grad_y and W are rounded to compute_type, products are summed in float32, and each sum is rounded to compute_type, then to the type of grad_x. What nbit_linear4_forward says of special numbers, threads, alignment and floating-point modes holds here, too.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="quant_type">One of nbit_quant_type.</param>
+    /// <param name="packed">As for nbit_linear4_forward.</param>
+    /// <param name="absmax">As for nbit_linear4_forward.</param>
+    /// <param name="absmax_codes">As for nbit_linear4_forward.</param>
+    /// <param name="absmax_book">As for nbit_linear4_forward.</param>
+    /// <param name="absmax_offset">As for nbit_linear4_forward.</param>
+    /// <param name="blocksize">Elements that share one absmax: a power of two from 32 to 4096.</param>
+    /// <param name="out_features">0 to 2^47.</param>
+    /// <param name="in_features">0 to 2^47.</param>
+    /// <param name="y_type">Type of grad_y and grad_x: float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="grad_y">rows * out_features elements.</param>
+    /// <param name="rows">0 or more.</param>
+    /// <param name="compute_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="grad_x">Receives rows * in_features elements; overlaps no other argument.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_linear4_backward([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int quant_type, [NativeTypeName("const uint8_t *")] byte* packed, [NativeTypeName("const float *")] float* absmax, [NativeTypeName("const uint8_t *")] byte* absmax_codes, [NativeTypeName("const float *")] float* absmax_book, [NativeTypeName("const float *")] float* absmax_offset, [NativeTypeName("int64_t")] long blocksize, [NativeTypeName("int64_t")] long out_features, [NativeTypeName("int64_t")] long in_features, [NativeTypeName("int32_t")] int y_type, [NativeTypeName("const void *")] void* grad_y, [NativeTypeName("int64_t")] long rows, [NativeTypeName("int32_t")] int compute_type, [NativeTypeName("void *")] void* grad_x);
+
     /// <summary>Prepares an 8-bit code, which takes about a millisecond. It may be used by any context on the same device, and by several threads at once.</summary>
     /// <param name="context">Where it will be used.</param>
     /// <param name="values">256 float32 in rising order (equal neighbours are allowed), at most 2^126 in magnitude; copied.</param>

@@ -48,9 +48,6 @@ public:
         }
     }
 
-    // Of one block, where a vector would not pay.
-    float read(int64_t block) const { return scale_of_block(scales_, block); }
-
 private:
     // Scales are read too rarely for the hardware prefetcher to keep up: 32 rows of 14,336 columns in blocks of 64.
     static constexpr int64_t blocks_ahead = 8192;

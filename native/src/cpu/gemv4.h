@@ -45,18 +45,26 @@ template <int64_t unit, int64_t chunk> struct GemvPhases {
     }
 };
 
-// The scales of stretches of elements, of which a block holds a whole number. A reader has read(first, count, to) and
-// read(block).
+// The scales of stretches of elements, of which a block holds a whole number. scales.read(first, count, to) reads those
+// of blocks.
 template <class Reader>
 inline void read_stretch_scales(const Weight4& weight, const Reader& scales, int64_t stretch, int64_t first,
                                 int64_t count, float* to)
 {
     const int64_t in_block = weight.blocksize / stretch;
     if (in_block == 1) return scales.read(first, count, to);
+    int64_t block = first / in_block, passed = first % in_block;
     for (int64_t i = 0; i < count;) {
-        const int64_t run = std::min(count - i, in_block - (first + i) % in_block);
-        std::fill_n(to + i, run, scales.read((first + i) / in_block));
-        i += run;
+        constexpr int64_t most = 64;
+        float some[most];
+        const int64_t blocks = std::min(most, (passed + count - i - 1) / in_block + 1);
+        scales.read(block, blocks, some);
+        block += blocks;
+        for (int64_t b = 0; b < blocks; ++b, passed = 0) {
+            const int64_t run = std::min(count - i, in_block - passed);
+            std::fill_n(to + i, run, some[b]);
+            i += run;
+        }
     }
 }
 
