@@ -50,9 +50,9 @@ Shape4 random_shape(unsigned seed, int64_t rows, bool is_regular)
     const auto pick = [&](int64_t low, int64_t high) {
         return std::uniform_int_distribution<int64_t>(low, high)(random);
     };
-    const int64_t in = pick(1, 300);
+    const int64_t in = pick(1, 200);
     return {rows,
-            pick(1, 100),
+            pick(1, 70),
             is_regular ? (in + 31) / 32 * 32 : in,
             int64_t{32} << pick(0, 7),
             pick(0, 1) ? NBIT_QUANT_TYPE_NF4 : NBIT_QUANT_TYPE_FP4,

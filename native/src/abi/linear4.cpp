@@ -22,13 +22,14 @@ struct WeightArguments {
 };
 
 struct OperandArguments {
-    const char* type_name;
+    const char *type_name, *x_name, *y_name;
     int32_t type;
-    Region x, y; // their bytes are filled in here
+    const void* x;
     int64_t rows;
     int32_t bias_type;
     const void* bias;
     int32_t compute_type;
+    void* y;
 };
 
 // So that the bytes of a workspace cannot overflow.
@@ -41,7 +42,7 @@ void require_feature_count(const Extent& features)
 }
 
 // Checks everything, and gives back a product without its bias.
-Product4 checked_product(const WeightArguments& w, OperandArguments o, bool is_forward)
+Product4 checked_product(const WeightArguments& w, const OperandArguments& o, bool is_forward)
 {
     require_quant_type(w.quant_type);
     require_power_of_two_blocksize(w.blocksize);
@@ -54,16 +55,16 @@ Product4 checked_product(const WeightArguments& w, OperandArguments o, bool is_f
     require_feature_count(in);
     const int64_t count = checked_bytes(out, in, 1), blocks = ceil_divide(count, w.blocksize);
     const int64_t size = data_type_size(o.type);
-    o.x.bytes = checked_bytes(rows, is_forward ? in : out, size);
-    o.y.bytes = checked_bytes(rows, is_forward ? out : in, size);
+    const Region x{o.x_name, o.x, checked_bytes(rows, is_forward ? in : out, size)};
+    const Region y{o.y_name, o.y, checked_bytes(rows, is_forward ? out : in, size)};
     const Region packed{"packed", w.packed, ceil_divide(count, 2)}, scales = w.absmax.scale_region(blocks);
     const Region bias{"bias", o.bias, o.bias ? w.out_features * data_type_size(o.bias_type) : 0};
-    require_memory({o.x, o.y, packed, scales});
-    require_disjoint({o.y}, {o.x, packed, scales, w.absmax.code_region(blocks), w.absmax.book_region(),
-                             w.absmax.offset_region(), bias});
+    require_memory({x, y, packed, scales});
+    require_disjoint(
+        {y}, {x, packed, scales, w.absmax.code_region(blocks), w.absmax.book_region(), w.absmax.offset_region(), bias});
     const auto& table = w.quant_type == NBIT_QUANT_TYPE_NF4 ? Nf4::table : Fp4::table;
     const Weight4 weight{w.packed, w.out_features, w.in_features, w.blocksize, table.data(), w.absmax.scales()};
-    return {weight, o.compute_type, o.type, o.x.begin, o.rows, nullptr, const_cast<void*>(o.y.begin)};
+    return {weight, o.compute_type, o.type, o.x, o.rows, nullptr, o.y};
 }
 
 // to[i] = source[i] rounded to another type.
@@ -149,14 +150,10 @@ int32_t nbit_linear4_forward(nbit_context* context, int32_t quant_type, const ui
 {
     return guarded([&] {
         const nbit_context& c = required(context, "context");
-        Product4 product =
-            checked_product({quant_type,
-                             packed,
-                             {absmax, absmax_codes, absmax_book, absmax_offset},
-                             blocksize,
-                             out_features,
-                             in_features},
-                            {"x_type", x_type, {"x", x, 0}, {"y", y, 0}, rows, bias_type, bias, compute_type}, true);
+        const AbsmaxArguments scales{absmax, absmax_codes, absmax_book, absmax_offset};
+        const WeightArguments weight{quant_type, packed, scales, blocksize, out_features, in_features};
+        const OperandArguments operands{"x_type", "x", "y", x_type, x, rows, bias_type, bias, compute_type, y};
+        Product4 product = checked_product(weight, operands, true);
         const Scratch<float> rounded_bias(bias ? out_features : 0);
         if (bias) {
             float* const numbers = rounded_bias.data();
@@ -174,22 +171,10 @@ int32_t nbit_linear4_backward(nbit_context* context, int32_t quant_type, const u
 {
     return guarded([&] {
         const nbit_context& c = required(context, "context");
-        multiply(c,
-                 checked_product({quant_type,
-                                  packed,
-                                  {absmax, absmax_codes, absmax_book, absmax_offset},
-                                  blocksize,
-                                  out_features,
-                                  in_features},
-                                 {"y_type",
-                                  y_type,
-                                  {"grad_y", grad_y, 0},
-                                  {"grad_x", grad_x, 0},
-                                  rows,
-                                  NBIT_DATA_TYPE_FLOAT32,
-                                  nullptr,
-                                  compute_type},
-                                 false),
-                 false);
+        const AbsmaxArguments scales{absmax, absmax_codes, absmax_book, absmax_offset};
+        const WeightArguments weight{quant_type, packed, scales, blocksize, out_features, in_features};
+        const OperandArguments operands{"y_type", "grad_y", "grad_x", y_type,       grad_y,
+                                        rows,     0,        nullptr,  compute_type, grad_x};
+        multiply(c, checked_product(weight, operands, false), false);
     });
 }

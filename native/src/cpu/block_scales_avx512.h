@@ -43,17 +43,20 @@ public:
         for (int64_t i = 0; i < count;) { // the blocks that share a nested absmax
             const int64_t block = first + i;
             const int64_t run = std::min({count - i, nested_blocksize - block % nested_blocksize, int64_t{64}});
-            read_run(block, static_cast<int>(run), to + i);
+            if (run > few)
+                read_run(block, static_cast<int>(run), to + i);
+            else
+                for (int64_t j = 0; j < run; ++j)
+                    to[i + j] =
+                        restored(scales_.book, scales_.codes[block + j], scales_.absmax[block / nested_blocksize]);
             i += run;
         }
     }
 
-    // Of one block, where a vector would not pay.
-    float read(int64_t block) const { return scale_of_block(scales_, block); }
-
 private:
     // Scales are read too rarely for the hardware prefetcher to keep up: 32 rows of 14,336 columns in blocks of 64.
     static constexpr int64_t blocks_ahead = 8192;
+    static constexpr int64_t few = 4; // that take less time one by one
 
     static void prefetch(const void* base, int64_t bytes)
     {

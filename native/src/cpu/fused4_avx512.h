@@ -147,7 +147,7 @@ private:
     void read_scales(int64_t n, int columns)
     {
         for (int c = 0; c < columns; ++c)
-            read_stretch_scales(weight_, reader_, stretch, (n + c) * weight_.columns / stretch, blocks(),
+            read_stretch_scales(weight_, reader_, stretch == 64 ? 6 : 5, (n + c) * weight_.columns / stretch, blocks(),
                                 row_scales_ + c * blocks());
         const int64_t bytes = blocks() * static_cast<int64_t>(sizeof(float));
         interleave(row_scales_, bytes, columns, bytes, reinterpret_cast<int32_t*>(scales_));

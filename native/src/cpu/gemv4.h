@@ -3,6 +3,7 @@
 #include "cpu/product_rows.h"
 #include "cpu/weight4.h"
 
+#include <bit>
 #include <numeric>
 
 namespace nbit
@@ -45,35 +46,44 @@ template <int64_t unit, int64_t chunk> struct GemvPhases {
     }
 };
 
-// The scales of stretches of elements, of which a block holds a whole number. A reader has read(first, count, to) and
-// read(block).
+// The scales of stretches of 2^stretch_log2 elements, of which a block holds a whole number. scales.read(first, count,
+// to) reads those of blocks.
 template <class Reader>
-inline void read_stretch_scales(const Weight4& weight, const Reader& scales, int64_t stretch, int64_t first,
+inline void read_stretch_scales(const Weight4& weight, const Reader& scales, int stretch_log2, int64_t first,
                                 int64_t count, float* to)
 {
-    const int64_t in_block = weight.blocksize / stretch;
+    const int64_t in_block = weight.blocksize >> stretch_log2;
     if (in_block == 1) return scales.read(first, count, to);
+    int64_t block = first / in_block, passed = first % in_block;
     for (int64_t i = 0; i < count;) {
-        const int64_t run = std::min(count - i, in_block - (first + i) % in_block);
-        std::fill_n(to + i, run, scales.read((first + i) / in_block));
-        i += run;
+        constexpr int64_t most = 64;
+        float some[most];
+        const int64_t blocks = std::min(most, (passed + count - i - 1) / in_block + 1);
+        scales.read(block, blocks, some);
+        block += blocks;
+        for (int64_t b = 0; b < blocks; ++b, passed = 0) {
+            const int64_t run = std::min(count - i, in_block - passed);
+            std::fill_n(to + i, run, some[b]);
+            i += run;
+        }
     }
 }
 
 // Scales of the stretches that a row of W has a part in, and zeros behind them.
 struct GemvScales {
-    int64_t stretch, stride; // stride: floats that a row needs
+    int stretch_log2; // a division takes as long as 64 products
+    int64_t stride;   // floats that a row needs
 
-    GemvScales(const Weight4& weight, int64_t wanted_stretch)
-        : stretch(wanted_stretch), stride(weight.columns / stretch + 2 + padding)
+    GemvScales(const Weight4& weight, int64_t stretch)
+        : stretch_log2(std::countr_zero(static_cast<uint64_t>(stretch))), stride(weight.columns / stretch + 2 + padding)
     {
     }
 
     template <class Reader> void read(const Weight4& weight, const Reader& scales, int64_t row, float* to) const
     {
-        const int64_t first = row * weight.columns / stretch, end = ((row + 1) * weight.columns - 1) / stretch + 1;
-        const int64_t count = end - first;
-        read_stretch_scales(weight, scales, stretch, first, count, to);
+        const int64_t first = row * weight.columns >> stretch_log2;
+        const int64_t count = (((row + 1) * weight.columns - 1) >> stretch_log2) + 1 - first;
+        read_stretch_scales(weight, scales, stretch_log2, first, count, to);
         std::fill(to + count, to + stride, 0.0f);
     }
 

@@ -7,8 +7,7 @@
 #include "cpu/common_avx2.h"
 #include "cpu/gemv4.h"
 
-#include <array>
-#include <utility>
+#include <bit>
 
 namespace nbit::avx2
 {
@@ -60,13 +59,42 @@ struct GemvFloat32 {
     }
 };
 
-struct ScaleReader {
+// The scales of consecutive blocks.
+struct BlockScaleReader {
+    // Scales are read too rarely for the hardware prefetcher to keep up: 32 rows of 14,336 columns in blocks of 64.
+    static constexpr int64_t blocks_ahead = 8192;
     const BlockScales& scales;
-    float read(int64_t block) const { return scale_of_block(scales, block); }
+
     void read(int64_t first, int64_t count, float* to) const
     {
-        for (int64_t i = 0; i < count; ++i)
-            to[i] = scale_of_block(scales, first + i);
+        const int64_t size = scales.codes ? 1 : static_cast<int64_t>(sizeof(float));
+        const auto base =
+            scales.codes ? reinterpret_cast<uintptr_t>(scales.codes) : reinterpret_cast<uintptr_t>(scales.absmax);
+        const auto ahead = base + static_cast<uintptr_t>((scales.first + first + blocks_ahead) * size);
+        for (int64_t byte = 0; byte < count * size; byte += cache_line)
+            _mm_prefetch(reinterpret_cast<const char*>(ahead + static_cast<uintptr_t>(byte)), _MM_HINT_T1);
+        for (int64_t i = 0; i < count;) {
+            if (scales.codes && i + 8 <= count && read_eight(scales.first + first + i, to + i)) {
+                i += 8;
+            } else {
+                to[i] = scale_of_block(scales, first + i);
+                ++i;
+            }
+        }
+    }
+
+private:
+    // Where they share a nested absmax.
+    bool read_eight(int64_t block, float* to) const
+    {
+        if (block % nested_blocksize > nested_blocksize - 8) return false;
+        const __m128i codes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(scales.codes + block));
+        const __m256 values = _mm256_i32gather_ps(scales.book.value, _mm256_cvtepu8_epi32(codes), sizeof(float));
+        const __m256 nested = _mm256_broadcast_ss(scales.absmax + block / nested_blocksize);
+        // Two roundings, see NestedBook.
+        const __m256 product = _mm256_mul_ps(values, nested);
+        _mm256_storeu_ps(to, _mm256_add_ps(product, _mm256_broadcast_ss(&scales.book.offset)));
+        return true;
     }
 };
 
@@ -77,96 +105,93 @@ inline float sum_of(__m256 v)
     return _mm_cvtss_f32(_mm_add_ss(sum, _mm_shuffle_ps(sum, sum, 1)));
 }
 
-// One row of W. x: [chunks][vectors][rows_of_x] vectors.
-template <int rows_of_x> class GemvRow
-{
-public:
-    GemvRow(const Weight4& weight, int64_t row)
-        : offset_(row * weight.columns % gemv_stretch), elements_(offset_ + weight.columns),
-          packed_(weight.packed + (row * weight.columns - offset_) / 2)
-    {
-        for (__m256& one : sum_)
-            one = _mm256_setzero_ps();
-    }
-
-    // `at` is the first element of a chunk, from the begin of the stretch in which the row begins.
-    void add_chunk(const GemvFloat32& numbers, int64_t at, const float* x, const float* scales)
-    {
-        const __m256i nibble = _mm256_set1_epi8(15), bytes = load(at);
-        const GemvFloat32::Four even = numbers.look_up(_mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble));
-        __m256 part[rows_of_x];
-#pragma GCC unroll 4
-        for (int m = 0; m < rows_of_x; ++m) {
-            part[m] = _mm256_mul_ps(even.v[0], operand(x, 0, m));
-#pragma GCC unroll 3
-            for (int q = 1; q < 4; ++q)
-                part[m] = _mm256_fmadd_ps(even.v[q], operand(x, q, m), part[m]);
-        }
-        const GemvFloat32::Four odd = numbers.look_up(_mm256_and_si256(bytes, nibble));
-        const __m128i two = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(scales));
-        const __m256 scale = _mm256_permutevar8x32_ps(_mm256_castsi256_ps(_mm256_castsi128_si256(two)),
-                                                      _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1));
-#pragma GCC unroll 4
-        for (int m = 0; m < rows_of_x; ++m) {
-#pragma GCC unroll 4
-            for (int q = 0; q < 4; ++q)
-                part[m] = _mm256_fmadd_ps(odd.v[q], operand(x, 4 + q, m), part[m]);
-            sum_[m] = _mm256_fmadd_ps(part[m], scale, sum_[m]);
-        }
-    }
-
-    float sum(int m) const { return sum_of(sum_[m]); }
-
-private:
-    static __m256 operand(const float* x, int vector, int m)
-    {
-        return _mm256_load_ps(x + (vector * rows_of_x + m) * 8);
-    }
-
-    __m256i load(int64_t at) const // zero beyond the row, behind which memory may end
-    {
-        const int64_t bytes = (elements_ - at + 1) / 2;
-        if (bytes >= 32) return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(packed_ + at / 2));
-        const PaddedTile<uint8_t, 32> padded(packed_ + at / 2, bytes > 0 ? bytes : 0);
-        return _mm256_load_si256(reinterpret_cast<const __m256i*>(padded.data));
-    }
-
-    int64_t offset_, elements_;
-    const uint8_t* packed_;
-    __m256 sum_[rows_of_x];
-};
-
 constexpr int gemv_rows = 4; // of W that are walked together, so that x is read from the first-level cache
 
-inline GemvScales scales_of(const Weight4& weight) { return {weight, gemv_stretch}; }
+inline GemvScales scales_of(const Weight4& weight) { return {weight, weight.blocksize}; }
 inline int64_t gemv_workspace_bytes(const Weight4& weight)
 {
     return gemv_rows * scales_of(weight).stride * static_cast<int64_t>(sizeof(float));
 }
 
-// Rows first, first + step, ... of W; sums[m][row] from sums on, `stride` from one m to the next.
+// sum[m] += the products of 64 codes with a chunk of x, [vectors][rows_of_x] vectors, of whose halves the
+// scales are `first` and `second`.
+template <int rows_of_x>
+[[gnu::always_inline]] inline void add_chunk(const GemvFloat32& numbers, __m256i bytes, const float* x,
+                                             const float& first, const float& second, __m256 (&sum)[rows_of_x])
+{
+    const auto operand = [&](int vector, int m) __attribute__((always_inline))
+    {
+        return _mm256_loadu_ps(x + (vector * rows_of_x + m) * 8);
+    };
+    const __m256i nibble = _mm256_set1_epi8(15);
+    const GemvFloat32::Four even = numbers.look_up(_mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble));
+    __m256 part[rows_of_x];
+#pragma GCC unroll 4
+    for (int m = 0; m < rows_of_x; ++m) {
+        part[m] = _mm256_mul_ps(even.v[0], operand(0, m));
+#pragma GCC unroll 3
+        for (int q = 1; q < 4; ++q)
+            part[m] = _mm256_fmadd_ps(even.v[q], operand(q, m), part[m]);
+    }
+    const GemvFloat32::Four odd = numbers.look_up(_mm256_and_si256(bytes, nibble));
+    const __m256 scale = _mm256_blend_ps(_mm256_broadcast_ss(&first), _mm256_broadcast_ss(&second), 0xf0);
+#pragma GCC unroll 4
+    for (int m = 0; m < rows_of_x; ++m) {
+#pragma GCC unroll 4
+        for (int q = 0; q < 4; ++q)
+            part[m] = _mm256_fmadd_ps(odd.v[q], operand(4 + q, m), part[m]);
+        sum[m] = _mm256_fmadd_ps(part[m], scale, sum[m]);
+    }
+}
+
+// Rows first, first + step, ... of W, which begin at the same place in a stretch; sums[m * stride + row - first].
 template <int rows_of_x, int rows>
 void gemv_rows_sums(const Weight4& weight, const GemvFloat32& numbers, const float* x, int64_t first, int64_t step,
                     float* row_scales, float* sums, int64_t stride)
 {
     const GemvScales scales = scales_of(weight);
-    const ScaleReader reader{weight.scales};
-    const auto make = [&]<int... r>(std::integer_sequence<int, r...>)
-    {
-        return std::array<GemvRow<rows_of_x>, rows>{GemvRow<rows_of_x>(weight, first + r * step)...};
-    };
-    auto walked = make(std::make_integer_sequence<int, rows>{});
+    const BlockScaleReader reader{weight.scales};
     for (int r = 0; r < rows; ++r)
         scales.read(weight, reader, first + r * step, row_scales + r * scales.stride);
-    const int64_t chunks = Phases(weight.columns).chunks;
-    for (int64_t i = 0; i < chunks; ++i)
-#pragma GCC unroll 4
-        for (int r = 0; r < rows; ++r)
-            walked[r].add_chunk(numbers, i * gemv_chunk, x + i * gemv_chunk * rows_of_x,
-                                row_scales + r * scales.stride + 2 * i);
+    const int64_t offset = first * weight.columns % gemv_stretch, elements = offset + weight.columns;
+    const uint8_t* packed = weight.packed + (first * weight.columns - offset) / 2;
+    const int64_t row_bytes = step * weight.columns / 2;
+    __m256 sum[rows][rows_of_x];
     for (int r = 0; r < rows; ++r)
         for (int m = 0; m < rows_of_x; ++m)
-            sums[m * stride + r * step] = walked[r].sum(m);
+            sum[r][m] = _mm256_setzero_ps();
+    // Where rows begin in their first block, in stretches.
+    const int in_block = std::countr_zero(static_cast<uint64_t>(weight.blocksize / gemv_stretch));
+    int64_t begins[rows];
+    for (int r = 0; r < rows; ++r)
+        begins[r] = (first + r * step) * weight.columns % weight.blocksize / gemv_stretch;
+    int64_t at = 0;
+    const auto add_chunks = [&](const auto& load) __attribute__((always_inline))
+    {
+#pragma GCC unroll 4
+        for (int r = 0; r < rows; ++r) {
+            const float* scale = row_scales + r * scales.stride;
+            const int64_t stretch = begins[r] + at / gemv_stretch;
+            add_chunk(numbers, load(packed + r * row_bytes + at / 2, r), x + at * rows_of_x, scale[stretch >> in_block],
+                      scale[(stretch + 1) >> in_block], sum[r]);
+        }
+    };
+    for (; at + gemv_chunk <= elements; at += gemv_chunk)
+        add_chunks([&](const uint8_t* from, int r) __attribute__((always_inline)) {
+            // The next rows, in the order of memory.
+            const auto ahead =
+                reinterpret_cast<uintptr_t>(packed) + static_cast<uintptr_t>(rows * (row_bytes + at / 2));
+            _mm_prefetch(reinterpret_cast<const char*>(ahead + static_cast<uintptr_t>(32 * r)), _MM_HINT_T1);
+            return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+        });
+    if (at < elements)
+        add_chunks([&](const uint8_t* from, int) { // bytes beyond the row may be beyond the weight
+            const PaddedTile<uint8_t, 32> padded(from, (elements - at + 1) / 2);
+            return _mm256_load_si256(reinterpret_cast<const __m256i*>(padded.data));
+        });
+    for (int r = 0; r < rows; ++r)
+        for (int m = 0; m < rows_of_x; ++m)
+            sums[m * stride + r * step] = sum_of(sum[r][m]);
 }
 
 // Columns [begin, end) of y; finish(row, n, count, sums) as in packed_product.

@@ -103,10 +103,10 @@ inline GemvScales scales_of(const Weight4& weight) { return {weight, weight.bloc
 // Which of the scales of a row each lane of a chunk has; `dword` is where the row begins.
 inline __m512i scale_lanes(const GemvScales& scales, int64_t dword)
 {
-    const int64_t dwords = scales.stretch / in_dword4;
+    const int dwords_log2 = scales.stretch_log2 - 3;
     const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-    return _mm512_srl_epi32(_mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int>(dword % dwords))),
-                            _mm_cvtsi64_si128(dwords == 8 ? 3 : 2));
+    const __m512i begin = _mm512_set1_epi32(static_cast<int>(dword & ((1 << dwords_log2) - 1)));
+    return _mm512_srl_epi32(_mm512_add_epi32(lane, begin), _mm_cvtsi32_si128(dwords_log2));
 }
 
 // `rows` rows of W, `step` apart, against rows_of_x rows of x.
@@ -116,7 +116,7 @@ public:
     GemvRows(const Weight4& weight, const Compute& compute, const GemvScales& scales, int64_t first_row, int64_t step)
         : compute_(compute), packed_(weight.packed + first_row * weight.columns / in_dword4 * 4),
           row_bytes_(step * weight.columns / 2), elements_(first_row * weight.columns % in_dword4 + weight.columns),
-          scale_stride_(scales.stride), scales_in_chunk_(gemv_chunk / scales.stretch)
+          scale_stride_(scales.stride), scales_in_chunk_(gemv_chunk >> scales.stretch_log2)
     {
         for (int r = 0; r < rows; ++r)
             lanes_[r] = scale_lanes(scales, (first_row + r * step) * weight.columns / in_dword4);
