@@ -14,7 +14,7 @@ namespace NBit.Models;
 internal sealed class ModelLoader
 {
     private const int LongestList = 5;
-    private static readonly IQuantizedWeightLoader QuantizedWeights = new FloatWeightsOnly();
+    private readonly BitsandbytesWeightLoader _quantizedWeights = new();
 
     private readonly nn.Module _model;
     private readonly TensorSource _tensors;
@@ -86,7 +86,7 @@ internal sealed class ModelLoader
     {
         if (_quantized.Count > 0)
         {
-            QuantizedWeights.Check([.. _quantized.Values], config);
+            _quantizedWeights.Check(config);
         }
 
         var faults = new List<string>();
@@ -117,6 +117,7 @@ internal sealed class ModelLoader
                 && _quantized.TryGetValue(prefix.TrimEnd('.'), out var layer)
             )
             {
+                BitsandbytesLayout.Check(_tensors, layer);
                 Compare(layer.Name, layer.Shape.AsSpan(), parameter, faults);
                 _layers.Add((linear, layer));
                 continue;
@@ -196,7 +197,7 @@ internal sealed class ModelLoader
 
         foreach (var (linear, layer) in _layers)
         {
-            QuantizedWeights.Load(_tensors, layer, linear, device);
+            _quantizedWeights.Load(_tensors, layer, linear);
         }
 
         TensorCasts.MoveModule(_model, device); // all is there: notes the device

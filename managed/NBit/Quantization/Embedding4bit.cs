@@ -6,8 +6,6 @@ namespace NBit.Quantization;
 /// <summary>An embedding whose weight is held in 4 bits (bitsandbytes' <c>Embedding4bit</c>). It is frozen.</summary>
 public sealed class Embedding4bit : nn.Module<Tensor, Tensor>
 {
-    private readonly Weight4bit _own;
-
     /// <summary>Creates an embedding with the usual random weights, quantized.</summary>
     /// <param name="numEmbeddings">The number of rows, 1 or more.</param>
     /// <param name="embeddingDims">The size of a row, 1 or more.</param>
@@ -28,7 +26,6 @@ public sealed class Embedding4bit : nn.Module<Tensor, Tensor>
     private Embedding4bit(Weight4bit own)
         : base(nameof(Embedding4bit))
     {
-        _own = own;
         weight = LinearParameters.Create(own);
         register_parameter(nameof(weight), weight);
     }
@@ -37,7 +34,9 @@ public sealed class Embedding4bit : nn.Module<Tensor, Tensor>
     public Parameter weight { get; }
 
     /// <summary>How the weight is quantized. It belongs to the embedding: do not dispose it.</summary>
-    public QuantState QuantState => _own.State;
+    public QuantState QuantState => Own.State;
+
+    private Weight4bit Own => (Weight4bit)LinearWeight.Of(weight)!;
 
     /// <summary>An embedding with the weight of another one, quantized.</summary>
     /// <param name="embedding">The embedding; not changed.</param>
@@ -78,13 +77,13 @@ public sealed class Embedding4bit : nn.Module<Tensor, Tensor>
     {
         ArgumentNullException.ThrowIfNull(input);
         using var scope = NewDisposeScope();
-        var (rows, width) = (_own.OutFeatures, _own.InFeatures);
+        var (rows, width) = (Own.OutFeatures, Own.InFeatures);
         var indices = input.reshape(-1);
         Tensor result;
         if (width % QuantState.Blocksize == 0)
         {
             // Rows are whole blocks: only those that are asked for are dequantized.
-            var packed = _own.Storage.view(rows, width / 2).index_select(0, indices);
+            var packed = Own.Storage.view(rows, width / 2).index_select(0, indices);
             var absmax = QuantState.RecoverAbsmax().view(rows, -1).index_select(0, indices).view(-1);
             var state = QuantState with
             {
@@ -97,7 +96,7 @@ public sealed class Embedding4bit : nn.Module<Tensor, Tensor>
         }
         else
         {
-            result = _own.Dequantize().index_select(0, indices);
+            result = Own.Dequantize().index_select(0, indices);
         }
 
         return result.view([.. input.shape, width]).MoveToOuterDisposeScope();

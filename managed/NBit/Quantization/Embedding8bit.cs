@@ -6,7 +6,6 @@ namespace NBit.Quantization;
 /// <summary>An embedding whose rows are held in 8 bits (bitsandbytes' <c>Embedding8bit</c>). It is frozen.</summary>
 public sealed class Embedding8bit : nn.Module<Tensor, Tensor>
 {
-    private readonly Weight8bit _own;
     private readonly ScalarType _dtype;
 
     /// <summary>Creates an embedding with the usual random weights, quantized.</summary>
@@ -19,7 +18,6 @@ public sealed class Embedding8bit : nn.Module<Tensor, Tensor>
     private Embedding8bit(Weight8bit own, ScalarType dtype)
         : base(nameof(Embedding8bit))
     {
-        _own = own;
         _dtype = dtype;
         weight = LinearParameters.Create(own);
         register_parameter(nameof(weight), weight);
@@ -29,7 +27,9 @@ public sealed class Embedding8bit : nn.Module<Tensor, Tensor>
     public Parameter weight { get; }
 
     /// <summary>The absmax of each row, float32 [rows] (SCB). It belongs to the embedding: do not dispose it.</summary>
-    public Tensor RowAbsmax => _own.RowAbsmax;
+    public Tensor RowAbsmax => Own.RowAbsmax;
+
+    private Weight8bit Own => (Weight8bit)LinearWeight.Of(weight)!;
 
     /// <summary>An embedding with the weight of another one, quantized by rows.</summary>
     /// <param name="embedding">The embedding; not changed.</param>
@@ -61,10 +61,10 @@ public sealed class Embedding8bit : nn.Module<Tensor, Tensor>
         ArgumentNullException.ThrowIfNull(input);
         using var scope = NewDisposeScope();
         var indices = input.reshape(-1);
-        var codes = _own.Storage.index_select(0, indices);
-        var absmax = _own.RowAbsmax.index_select(0, indices);
+        var codes = Own.Storage.index_select(0, indices);
+        var absmax = Own.RowAbsmax.index_select(0, indices);
         var result = Functional.Int8VectorwiseDequantize(codes, absmax, _dtype);
-        return result.view([.. input.shape, _own.InFeatures]).MoveToOuterDisposeScope();
+        return result.view([.. input.shape, Own.InFeatures]).MoveToOuterDisposeScope();
     }
 
     private static Weight8bit Draw(long numEmbeddings, long embeddingDims, ScalarType? dtype)

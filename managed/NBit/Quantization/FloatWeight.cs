@@ -12,6 +12,8 @@ internal sealed unsafe class FloatWeight(Tensor weight) : LinearWeight(weight)
 
     public override bool IsFinite => AllFinite(Storage);
 
+    public override LinearWeight Requantize(Tensor weight) => new FloatWeight(weight.detach().clone());
+
     protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias)
     {
         void* result;

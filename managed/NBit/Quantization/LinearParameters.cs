@@ -16,14 +16,13 @@ internal static unsafe class LinearParameters
     }
 
     /// <summary>Gives a parameter another weight.</summary>
-    /// <param name="parameter">The parameter; it requires no gradient afterwards unless the weight is
-    /// floating-point.</param>
+    /// <param name="parameter">The parameter; it requires no gradient afterwards if the weight is quantized.</param>
     /// <param name="wrapped">The weight, as <see cref="LinearWeight.Wrap" /> gives it; not disposed.</param>
     public static void Set(Parameter parameter, Tensor wrapped)
     {
-        if (!wrapped.is_floating_point())
+        if (LinearWeight.Of(wrapped) is { IsQuantized: true })
         {
-            parameter.requires_grad = false; // libtorch allows gradients of floating-point tensors only
+            parameter.requires_grad = false;
             parameter.grad = null;
         }
 

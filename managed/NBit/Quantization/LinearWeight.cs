@@ -92,6 +92,13 @@ internal abstract unsafe class LinearWeight : IDisposable
     /// <summary>Whether what was quantized holds neither NaN nor infinities.</summary>
     public abstract bool IsFinite { get; }
 
+    /// <summary>Whether the weight is held as codes, which cannot be trained.</summary>
+    public bool IsQuantized => this is Weight4bit or Weight8bit;
+
+    /// <summary>Another weight, made as this one was.</summary>
+    /// <param name="weight">Floating-point [out, in].</param>
+    public abstract LinearWeight Requantize(Tensor weight);
+
     /// <summary>Releases a weight that is in no tensor's memory; one that is wrapped is released with it.</summary>
     public void Dispose()
     {

@@ -95,7 +95,7 @@ public static class Lora
     {
         ArgumentNullException.ThrowIfNull(model);
         var adapted = Adapted(model).ToList();
-        if (adapted.Find(entry => !entry.Layer.Weight.is_floating_point()) is { Layer: not null } quantized)
+        if (adapted.Find(entry => LinearWeight.Of(entry.Layer.Weight)!.IsQuantized) is { Layer: not null } quantized)
         {
             throw new InvalidOperationException(
                 $"{quantized.Layer.Name} is quantized and cannot hold what its adapter learned; keep the adapter, or "

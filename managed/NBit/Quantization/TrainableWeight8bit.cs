@@ -18,6 +18,9 @@ internal sealed class TrainableWeight8bit(Tensor weight, double threshold) : Lin
 
     public override bool IsFinite => AllFinite(Storage);
 
+    public override LinearWeight Requantize(Tensor weight) =>
+        new TrainableWeight8bit(weight.detach().clone(), Threshold);
+
     protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias)
     {
         var rows = Int8Products.QuantizeWeight(weight);

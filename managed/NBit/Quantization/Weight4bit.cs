@@ -49,6 +49,9 @@ internal sealed unsafe class Weight4bit : LinearWeight
 
     public override bool IsFinite => AllFinite(State.Nested?.Absmax ?? State.Absmax);
 
+    public override LinearWeight Requantize(Tensor weight) =>
+        Quantize(weight, State.QuantType!.Value, State.Blocksize, State.Nested is not null, ComputeType);
+
     protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias)
     {
         using var scope = NewDisposeScope();

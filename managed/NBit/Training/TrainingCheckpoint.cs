@@ -28,9 +28,9 @@ internal static class TrainingCheckpoint
     public static void Save(Trainer trainer, TrainingModule module, string path)
     {
         using var scope = NewDisposeScope();
-        var tensors = module
-            .state_dict()
-            .Select(entry => (Weights + entry.Key, entry.Value))
+        var tensors = ModelWeights
+            .Of(module)
+            .Select(entry => (Weights + entry.Name, entry.Tensor))
             .Concat(
                 trainer.Optimizers.Select(
                     (configuration, index) => (OptimizerKey(index), OptimizerStates.Save(configuration.Optimizer))
@@ -73,9 +73,11 @@ internal static class TrainingCheckpoint
         CheckpointJson.Read(metadata, () => SchedulerStates.Check(trainer.Optimizers, state.Schedulers, path));
         module.OnLoadCheckpoint(state.Module);
         var savedTypes = new Dictionary<Tensor, ScalarType>(ReferenceEqualityComparer.Instance);
-        weights.ForEach(entry =>
-            savedTypes[entry.Target] = reader.Header.GetEntry(entry.Entry).DataType.ToScalarType()!.Value
-        );
+        foreach (var (entry, target) in weights.Copied)
+        {
+            savedTypes[target] = reader.Header.GetEntry(entry).DataType.ToScalarType()!.Value;
+        }
+
         optimizers.ForEach(entry => OptimizerStates.Load(entry.Optimizer, reader, entry.Key, savedTypes, path));
         CheckpointJson.Read(
             metadata,
@@ -90,7 +92,7 @@ internal static class TrainingCheckpoint
             }
         );
         random.set_rng_state(generator);
-        CopyWeights(reader, weights);
+        weights.Load();
         trainer.Progress = state.Progress;
         trainer.Metrics.Load(state.Latest, state.Means);
     }
@@ -103,7 +105,7 @@ internal static class TrainingCheckpoint
     public static void LoadWeights(TrainingModule module, string path)
     {
         using var reader = SafetensorsReader.Open(path);
-        CopyWeights(reader, MatchWeights(reader, module, path));
+        MatchWeights(reader, module, path).Load();
     }
 
     private static string? LastPath(Trainer trainer)
@@ -263,58 +265,17 @@ internal static class TrainingCheckpoint
             );
     }
 
-    // Pairs each tensor of the model with its entry in the file.
-    private static List<(string Entry, Tensor Target)> MatchWeights(
-        SafetensorsReader reader,
-        TrainingModule module,
-        string path
-    )
+    private static ModelWeights MatchWeights(SafetensorsReader reader, TrainingModule module, string path)
     {
         var prefix = reader.Header.Metadata.ContainsKey(MetadataKey) ? Weights : "";
-        var given = reader
-            .Header.Entries.Where(entry => entry.Name.StartsWith(prefix, StringComparison.Ordinal))
-            .ToDictionary(entry => entry.Name[prefix.Length..], StringComparer.Ordinal);
-        var wanted = module.state_dict();
-        var faults = wanted
-            .Keys.Except(given.Keys, StringComparer.Ordinal)
-            .Select(name => $"{name} is missing")
-            .Concat(
-                given.Keys.Except(wanted.Keys, StringComparer.Ordinal).Select(name => $"{name} is not in the model")
-            )
-            .Concat(
-                wanted
-                    .Where(entry =>
-                        given.TryGetValue(entry.Key, out var saved) && !saved.Shape.SequenceEqual(entry.Value.shape)
-                    )
-                    .Select(entry =>
-                        $"{entry.Key} is [{string.Join(", ", given[entry.Key].Shape)}], the model has [{string.Join(", ", entry.Value.shape)}]"
-                    )
-            )
-            .Concat(
-                wanted
-                    .Where(entry =>
-                        given.TryGetValue(entry.Key, out var saved) && saved.DataType.ToScalarType() is null
-                    )
-                    .Select(entry =>
-                        $"{entry.Key} is {given[entry.Key].DataType.Code()}, which libtorch has no tensors of"
-                    )
-            )
-            .ToList();
+        var weights = ModelWeights.Match(reader, module, prefix);
+        var faults = weights.Faults;
         return faults.Count == 0
-            ? wanted.Select(entry => (prefix + entry.Key, entry.Value)).ToList()
+            ? weights
             : throw new CheckpointMismatchException(
-                $"{path} is of another model than {module.GetType().Name}: {string.Join("; ", faults.Take(5))}{(faults.Count > 5 ? $"; and {faults.Count - 5} more" : "")}"
+                $"{path} is of another model than {module.GetType().Name}: {string.Join("; ", faults.Take(5))}"
+                    + (faults.Count > 5 ? $"; and {faults.Count - 5} more" : "")
             );
-    }
-
-    private static void CopyWeights(SafetensorsReader reader, List<(string Entry, Tensor Target)> weights)
-    {
-        using var grad = no_grad();
-        foreach (var (entry, target) in weights)
-        {
-            using var saved = reader.Read(entry);
-            target.copy_(saved);
-        }
     }
 
     private sealed record SavedState(
