@@ -125,22 +125,21 @@ template <int rows_of_x>
     };
     const __m256i nibble = _mm256_set1_epi8(15);
     const GemvFloat32::Four even = numbers.look_up(_mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble));
-    __m256 part[rows_of_x];
+    __m256 part[rows_of_x]; // in short chains, since little of what follows fits the schedulers beside long ones
 #pragma GCC unroll 4
     for (int m = 0; m < rows_of_x; ++m) {
-        part[m] = _mm256_mul_ps(even.v[0], operand(0, m));
-#pragma GCC unroll 3
-        for (int q = 1; q < 4; ++q)
-            part[m] = _mm256_fmadd_ps(even.v[q], operand(q, m), part[m]);
+        const __m256 left = _mm256_fmadd_ps(even.v[1], operand(1, m), _mm256_mul_ps(even.v[0], operand(0, m)));
+        const __m256 right = _mm256_fmadd_ps(even.v[3], operand(3, m), _mm256_mul_ps(even.v[2], operand(2, m)));
+        part[m] = _mm256_add_ps(left, right);
     }
     const GemvFloat32::Four odd = numbers.look_up(_mm256_and_si256(bytes, nibble));
     const __m256 scale = _mm256_blend_ps(_mm256_broadcast_ss(&first), _mm256_broadcast_ss(&second), 0xf0);
 #pragma GCC unroll 4
     for (int m = 0; m < rows_of_x; ++m) {
-#pragma GCC unroll 4
-        for (int q = 0; q < 4; ++q)
-            part[m] = _mm256_fmadd_ps(odd.v[q], operand(4 + q, m), part[m]);
-        sum[m] = _mm256_fmadd_ps(part[m], scale, sum[m]);
+        const __m256 left = _mm256_fmadd_ps(odd.v[1], operand(5, m), _mm256_mul_ps(odd.v[0], operand(4, m)));
+        const __m256 right =
+            _mm256_fmadd_ps(odd.v[3], operand(7, m), _mm256_fmadd_ps(odd.v[2], operand(6, m), part[m]));
+        sum[m] = _mm256_fmadd_ps(_mm256_add_ps(left, right), scale, sum[m]);
     }
 }
 
