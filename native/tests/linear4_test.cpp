@@ -229,6 +229,45 @@ TEST(Linear4Forward, TakesABiasOfEveryType)
     }
 }
 
+TEST(UnalignedLinear4, GivesTheSameAsAligned)
+{
+    for (const nbit_instruction_set set : all_instruction_sets()) {
+        if (!machine_has(set)) continue;
+        const ForcedInstructionSet forced(set);
+        for (const int32_t type : number_formats)
+            for (const int64_t rows : {1, 2}) {
+                Call call;
+                const auto moved = [](const Bytes& bytes) { // by one byte
+                    Bytes copy(1);
+                    copy.insert(copy.end(), bytes.begin(), bytes.end());
+                    return copy;
+                };
+                const Bytes x = rounded(type, random_numbers(Numbers::ordinary, 100, 1)), moved_x = moved(x);
+                const Bytes bias = rounded(type, random_numbers(Numbers::ordinary, 33, 2)), moved_bias = moved(bias);
+                const Bytes moved_packed = moved(call.packed);
+                Bytes y(400), moved_y(401);
+                call.x_type = call.bias_type = type;
+                call.rows = rows;
+                call.x_argument = x.data();
+                call.bias_argument = bias.data();
+                call.y_argument = y.data();
+                Call other;
+                other.x_type = other.bias_type = type;
+                other.rows = rows;
+                other.packed_argument = moved_packed.data() + 1;
+                other.x_argument = moved_x.data() + 1;
+                other.bias_argument = moved_bias.data() + 1;
+                other.y_argument = moved_y.data() + 1;
+                ASSERT_EQ(call.forward(), NBIT_STATUS_OK) << last_error();
+                ASSERT_EQ(other.forward(), NBIT_STATUS_OK) << last_error();
+                EXPECT_TRUE(same_bytes(y, Bytes(moved_y.begin() + 1, moved_y.end())));
+                ASSERT_EQ(call.backward(), NBIT_STATUS_OK) << last_error();
+                ASSERT_EQ(other.backward(), NBIT_STATUS_OK) << last_error();
+                EXPECT_TRUE(same_bytes(y, Bytes(moved_y.begin() + 1, moved_y.end())));
+            }
+    }
+}
+
 TEST(EmptyLinear4, WritesNothingWithoutRowsOrColumns)
 {
     Call call;

@@ -11,7 +11,15 @@ namespace nbit
 namespace
 {
 
-constexpr int64_t most_gemv_rows = 4;
+// Rows of x in groups of 1 to 4, as equal as can be, which go through a batch of rows of W one after the other.
+// Decoding again for each group takes less time than tiles of dequantized weights as long as there are few groups.
+struct GemvGroups {
+    static constexpr int64_t most_rows = 4;
+    int64_t total, count;
+    explicit GemvGroups(int64_t rows) : total(rows), count((rows + most_rows - 1) / most_rows) {}
+    int64_t first(int64_t group) const { return total * group / count; }
+    int64_t rows(int64_t group) const { return first(group + 1) - first(group); }
+};
 
 // A row of W begins anywhere in a unit, the elements whose codes are decoded with one scale. All rows that begin at the
 // same place share a copy of x, shifted by as much, with zeros for the elements of the rows before and after: one copy
@@ -26,10 +34,12 @@ template <int64_t unit, int64_t chunk> struct GemvPhases {
     }
     int64_t offset(int64_t row) const { return row * columns % unit; }
     int64_t size(int64_t rows) const { return chunks * chunk * rows; } // elements of a copy
+    // Of all copies, and before those of a group in the memory that holds all groups.
+    int64_t total_size(int64_t rows) const { return count * size(rows); }
 
     // load(row, first, count, to) as in pack_panel; Compute::shuffle orders the elements of a chunk.
     template <class Compute, class Load>
-    void shuffle_x(int64_t rows, typename Compute::Element* to, const Load& load) const
+    void shuffle_x(int64_t first_row, int64_t rows, typename Compute::Element* to, const Load& load) const
     {
         constexpr int64_t lanes = chunk / Compute::vectors;
         for (int64_t phase = 0; phase < count; ++phase)
@@ -39,7 +49,7 @@ template <int64_t unit, int64_t chunk> struct GemvPhases {
                 for (int64_t m = 0; m < rows; ++m) {
                     // Vectors that are read from places within the chunk end a little behind it.
                     alignas(cache_line) typename Compute::Element elements[chunk + 4] = {};
-                    if (begin < end) load(m, begin, end - begin, elements + (begin - first));
+                    if (begin < end) load(first_row + m, begin, end - begin, elements + (begin - first));
                     Compute::shuffle(elements, to + m * lanes, rows * lanes);
                 }
             }

@@ -125,22 +125,21 @@ template <int rows_of_x>
     };
     const __m256i nibble = _mm256_set1_epi8(15);
     const GemvFloat32::Four even = numbers.look_up(_mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble));
-    __m256 part[rows_of_x];
+    __m256 part[rows_of_x]; // in short chains, since little of what follows fits the schedulers beside long ones
 #pragma GCC unroll 4
     for (int m = 0; m < rows_of_x; ++m) {
-        part[m] = _mm256_mul_ps(even.v[0], operand(0, m));
-#pragma GCC unroll 3
-        for (int q = 1; q < 4; ++q)
-            part[m] = _mm256_fmadd_ps(even.v[q], operand(q, m), part[m]);
+        const __m256 left = _mm256_fmadd_ps(even.v[1], operand(1, m), _mm256_mul_ps(even.v[0], operand(0, m)));
+        const __m256 right = _mm256_fmadd_ps(even.v[3], operand(3, m), _mm256_mul_ps(even.v[2], operand(2, m)));
+        part[m] = _mm256_add_ps(left, right);
     }
     const GemvFloat32::Four odd = numbers.look_up(_mm256_and_si256(bytes, nibble));
     const __m256 scale = _mm256_blend_ps(_mm256_broadcast_ss(&first), _mm256_broadcast_ss(&second), 0xf0);
 #pragma GCC unroll 4
     for (int m = 0; m < rows_of_x; ++m) {
-#pragma GCC unroll 4
-        for (int q = 0; q < 4; ++q)
-            part[m] = _mm256_fmadd_ps(odd.v[q], operand(4 + q, m), part[m]);
-        sum[m] = _mm256_fmadd_ps(part[m], scale, sum[m]);
+        const __m256 left = _mm256_fmadd_ps(odd.v[1], operand(5, m), _mm256_mul_ps(odd.v[0], operand(4, m)));
+        const __m256 right =
+            _mm256_fmadd_ps(odd.v[3], operand(7, m), _mm256_fmadd_ps(odd.v[2], operand(6, m), part[m]));
+        sum[m] = _mm256_fmadd_ps(_mm256_add_ps(left, right), scale, sum[m]);
     }
 }
 
@@ -194,27 +193,45 @@ void gemv_rows_sums(const Weight4& weight, const GemvFloat32& numbers, const flo
             sums[m * stride + r * step] = sum_of(sum[r][m]);
 }
 
-// Columns [begin, end) of y; finish(row, n, count, sums) as in packed_product.
-template <int rows_of_x, class Finish>
-void gemv4(const Weight4& weight, const float* x, int64_t begin, int64_t end, const Finish& finish, float* workspace)
+// Rows of W that all groups of x meet while they are in the second-level cache; a multiple of the rows of all phases.
+constexpr int64_t gemv_batch = gemv_rows * gemv_stretch;
+
+// Rows [begin, begin + count) of W, up to gemv_batch; sums[m][gemv_batch].
+template <int rows_of_x>
+void gemv_batch_sums(const Weight4& weight, const GemvFloat32& numbers, const float* x, int64_t begin, int64_t count,
+                     float* workspace, float* sums)
 {
-    constexpr int64_t batch = gemv_rows * gemv_stretch; // rows of all phases
+    const Phases phases(weight.columns);
+    const int64_t group = gemv_rows * phases.count, end = begin + count;
+    const auto x_of = [&](int64_t row) { return x + row % phases.count * phases.size(rows_of_x); };
+    int64_t n = begin;
+    for (; n + group <= end; n += group)
+        for (int64_t row = n; row < n + phases.count; ++row)
+            gemv_rows_sums<rows_of_x, gemv_rows>(weight, numbers, x_of(row), row, phases.count, workspace,
+                                                 sums + (row - begin), gemv_batch);
+    for (; n < end; ++n)
+        gemv_rows_sums<rows_of_x, 1>(weight, numbers, x_of(n), n, 1, workspace, sums + (n - begin), gemv_batch);
+}
+
+// Columns [begin, end) of y; x: the groups one after the other; finish(row, n, count, sums) as in packed_product.
+template <class Finish>
+void gemv4(const Weight4& weight, const float* x, int64_t rows_of_x, int64_t begin, int64_t end, const Finish& finish,
+           float* workspace)
+{
+    static constexpr decltype(&gemv_batch_sums<1>) batch_sums[] = {gemv_batch_sums<1>, gemv_batch_sums<2>,
+                                                                   gemv_batch_sums<3>, gemv_batch_sums<4>};
     const GemvFloat32 numbers(weight.table);
     const Phases phases(weight.columns);
-    const int64_t group = gemv_rows * phases.count;
-    const auto x_of = [&](int64_t row) { return x + row % phases.count * phases.size(rows_of_x); };
-    for (int64_t first = begin; first < end; first += batch) {
-        const int64_t last = std::min(first + batch, end);
-        float sums[rows_of_x][batch];
-        int64_t n = first;
-        for (; n + group <= last; n += group)
-            for (int64_t row = n; row < n + phases.count; ++row)
-                gemv_rows_sums<rows_of_x, gemv_rows>(weight, numbers, x_of(row), row, phases.count, workspace,
-                                                     sums[0] + (row - first), batch);
-        for (; n < last; ++n)
-            gemv_rows_sums<rows_of_x, 1>(weight, numbers, x_of(n), n, 1, workspace, sums[0] + (n - first), batch);
-        for (int m = 0; m < rows_of_x; ++m)
-            finish(m, first, last - first, sums[m]);
+    const GemvGroups groups(rows_of_x);
+    for (int64_t n = begin; n < end; n += gemv_batch) {
+        const int64_t count = std::min(gemv_batch, end - n);
+        for (int64_t group = 0; group < groups.count; ++group) {
+            const int64_t first = groups.first(group), rows = groups.rows(group);
+            float sums[GemvGroups::most_rows][gemv_batch];
+            batch_sums[rows - 1](weight, numbers, x + phases.total_size(first), n, count, workspace, sums[0]);
+            for (int64_t m = 0; m < rows; ++m)
+                finish(first + m, n, count, sums[m]);
+        }
     }
 }
 

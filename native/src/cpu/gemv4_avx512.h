@@ -189,7 +189,8 @@ private:
     __m512i lanes_[rows];
 };
 
-constexpr int64_t gemv_batch = 256; // rows of W whose sums are kept before they are stored
+// Rows of W that all groups of x meet while they are in the second-level cache; a multiple of the rows of all phases.
+constexpr int64_t gemv_batch = gemv_sums * in_dword4;
 
 // Rows [begin, begin + count) of W, up to gemv_batch; sums[m][gemv_batch].
 template <class Compute, int rows_of_x>
@@ -224,19 +225,27 @@ inline int64_t gemv_workspace_bytes(const Weight4& weight)
     return gemv_sums * scales_of(weight).stride * static_cast<int64_t>(sizeof(float));
 }
 
-// Columns [begin, end) of y; finish(row, n, count, sums) as in packed_product.
-template <class Compute, int rows_of_x, class Finish>
-void gemv4(const Weight4& weight, const typename Compute::Element* x, int64_t begin, int64_t end, const Finish& finish,
-           float* workspace)
+// Columns [begin, end) of y; x: the groups one after the other; finish(row, n, count, sums) as in packed_product.
+template <class Compute, class Finish>
+void gemv4(const Weight4& weight, const typename Compute::Element* x, int64_t rows_of_x, int64_t begin, int64_t end,
+           const Finish& finish, float* workspace)
 {
+    static constexpr decltype(&gemv_batch_sums<Compute, 1>) batch_sums[] = {
+        gemv_batch_sums<Compute, 1>, gemv_batch_sums<Compute, 2>, gemv_batch_sums<Compute, 3>,
+        gemv_batch_sums<Compute, 4>};
     const Compute compute(weight.table);
     const BlockScaleReader reader(weight.scales);
+    const Phases phases(weight.columns);
+    const GemvGroups groups(rows_of_x);
     for (int64_t n = begin; n < end; n += gemv_batch) {
         const int64_t count = std::min(gemv_batch, end - n);
-        alignas(cache_line) float sums[rows_of_x][gemv_batch];
-        gemv_batch_sums<Compute, rows_of_x>(weight, x, n, count, compute, reader, workspace, sums[0]);
-        for (int m = 0; m < rows_of_x; ++m)
-            finish(m, n, count, sums[m]);
+        for (int64_t group = 0; group < groups.count; ++group) {
+            const int64_t first = groups.first(group), rows = groups.rows(group);
+            alignas(cache_line) float sums[GemvGroups::most_rows][gemv_batch];
+            batch_sums[rows - 1](weight, x + phases.total_size(first), n, count, compute, reader, workspace, sums[0]);
+            for (int64_t m = 0; m < rows; ++m)
+                finish(first + m, n, count, sums[m]);
+        }
     }
 }
 

@@ -87,51 +87,46 @@ private:
     }
 };
 
-template <class Compute, int rows> struct GemvKernel {
+template <class Compute> struct GemvKernel {
+    static constexpr int64_t most_rows = 12;
+
     static int64_t packed_bytes(const Product4& p)
     {
-        const Phases phases(p.weight.columns);
-        return phases.count * phases.size(rows) * static_cast<int64_t>(sizeof(float));
+        return Phases(p.weight.columns).total_size(p.rows) * static_cast<int64_t>(sizeof(float));
     }
-    static int64_t pack_parts(const Product4&) { return 1; }
+    static int64_t pack_parts(const Product4& p) { return GemvGroups(p.rows).count; }
     static int64_t workspace_bytes(const Product4& p) { return gemv_workspace_bytes(p.weight); }
-    static void pack(const Product4& p, int64_t, int64_t, void* packed)
+    static void pack(const Product4& p, int64_t begin, int64_t end, void* packed)
     {
         const LoadRow<float> load = product_rows.load.find(p.type);
-        Phases(p.weight.columns)
-            .shuffle_x<GemvFloat32>(rows, static_cast<float*>(packed),
-                                    [&](int64_t row, int64_t first, int64_t count, float* to) {
-                                        load(p.x, row * p.weight.columns + first, count, to);
-                                    });
+        const Phases phases(p.weight.columns);
+        const GemvGroups groups(p.rows);
+        for (int64_t group = begin; group < end; ++group)
+            phases.shuffle_x<GemvFloat32>(groups.first(group), groups.rows(group),
+                                          static_cast<float*>(packed) + phases.total_size(groups.first(group)),
+                                          [&](int64_t row, int64_t first, int64_t count, float* to) {
+                                              load(p.x, row * p.weight.columns + first, count, to);
+                                          });
     }
     static void multiply(const Product4& p, const void* packed, int64_t begin, int64_t end, void* workspace)
     {
         const StoreRow store = product_rows.store.find(p.type);
-        gemv4<rows>(
-            p.weight, static_cast<const float*>(packed), begin, end,
+        gemv4(
+            p.weight, static_cast<const float*>(packed), p.rows, begin, end,
             [&](int64_t row, int64_t n, int64_t count, const float* sums) {
                 store(sums, p.bias ? p.bias + n : nullptr, count, p.y, row * p.weight.rows + n);
             },
             static_cast<float*>(workspace));
     }
     static constexpr ProductRows<float> product_rows = make_product_rows<LinearSet, Compute, float>();
-    static constexpr Linear4Kernel kernel{
-        packed_bytes, pack_parts, pack, workspace_bytes, gemv_rows* gemv_stretch /* rows of all phases */, multiply};
+    static constexpr Linear4Kernel kernel{packed_bytes, pack_parts, pack, workspace_bytes, gemv_batch, multiply};
 };
-
-template <class Compute> const Linear4Kernel& gemv_kernel(int64_t rows)
-{
-    static constexpr const Linear4Kernel* kernels[] = {&GemvKernel<Compute, 1>::kernel, &GemvKernel<Compute, 2>::kernel,
-                                                       &GemvKernel<Compute, 3>::kernel,
-                                                       &GemvKernel<Compute, 4>::kernel};
-    return *kernels[rows - 1];
-}
 
 const Linear4Kernel& forward(const Product4& product)
 {
     return by_compute_type(product, [&]<class Compute>() -> const Linear4Kernel& {
-        return product.rows <= most_gemv_rows ? gemv_kernel<Compute>(product.rows)
-                                              : TileKernel4<LinearSet, Compute, true>::kernel;
+        return product.rows <= GemvKernel<Compute>::most_rows ? GemvKernel<Compute>::kernel
+                                                              : TileKernel4<LinearSet, Compute, true>::kernel;
     });
 }
 const Linear4Kernel& backward(const Product4& product)

@@ -46,37 +46,30 @@ template <class Compute, class Element> struct StoreY {
     }
 };
 
-int64_t one_part(const Product4&) { return 1; }
-
-template <class Compute, class Numbers, int rows> struct GemvKernel {
+template <class Compute, class Numbers> struct GemvKernel {
     using Element = typename Numbers::Element;
     static int64_t packed_bytes(const Product4& p)
     {
-        const Phases phases(p.weight.columns);
-        return phases.count * phases.size(rows) * static_cast<int64_t>(sizeof(Element));
+        return Phases(p.weight.columns).total_size(p.rows) * static_cast<int64_t>(sizeof(Element));
     }
+    static int64_t pack_parts(const Product4& p) { return GemvGroups(p.rows).count; }
     static int64_t workspace_bytes(const Product4& p) { return gemv_workspace_bytes(p.weight); }
-    static void pack(const Product4& p, int64_t, int64_t, void* packed)
+    static void pack(const Product4& p, int64_t begin, int64_t end, void* packed)
     {
-        Phases(p.weight.columns)
-            .shuffle_x<Numbers>(rows, static_cast<Element*>(packed), LoadX<Compute, Element>{p, p.weight.columns});
+        const Phases phases(p.weight.columns);
+        const GemvGroups groups(p.rows);
+        for (int64_t group = begin; group < end; ++group)
+            phases.shuffle_x<Numbers>(groups.first(group), groups.rows(group),
+                                      static_cast<Element*>(packed) + phases.total_size(groups.first(group)),
+                                      LoadX<Compute, Element>{p, p.weight.columns});
     }
     static void multiply(const Product4& p, const void* packed, int64_t begin, int64_t end, void* workspace)
     {
-        gemv4<Numbers, rows>(p.weight, static_cast<const Element*>(packed), begin, end,
-                             StoreY<Compute, Element>{p, p.weight.rows}, static_cast<float*>(workspace));
+        gemv4<Numbers>(p.weight, static_cast<const Element*>(packed), p.rows, begin, end,
+                       StoreY<Compute, Element>{p, p.weight.rows}, static_cast<float*>(workspace));
     }
-    static constexpr Linear4Kernel kernel{
-        packed_bytes, one_part, pack, workspace_bytes, gemv_sums* in_dword4 /* rows of all phases */, multiply};
+    static constexpr Linear4Kernel kernel{packed_bytes, pack_parts, pack, workspace_bytes, gemv_batch, multiply};
 };
-
-template <class Compute, class Numbers> const Linear4Kernel& gemv_kernel(int64_t rows)
-{
-    static constexpr const Linear4Kernel* kernels[] = {
-        &GemvKernel<Compute, Numbers, 1>::kernel, &GemvKernel<Compute, Numbers, 2>::kernel,
-        &GemvKernel<Compute, Numbers, 3>::kernel, &GemvKernel<Compute, Numbers, 4>::kernel};
-    return *kernels[rows - 1];
-}
 
 // Dequantized tiles.
 template <class Compute, class Product, class Decoder, bool is_forward> struct PanelKernel {
@@ -107,6 +100,7 @@ template <class Compute, class Product, class Decoder, bool is_forward> struct P
 template <int stretch> struct FusedKernel {
     static RowPanels panels(const Product4& p) { return RowPanels(static_cast<int>(p.rows), fused_rows); }
     static int64_t packed_bytes(const Product4& p) { return p.rows * p.weight.columns / 2 * 4; }
+    static int64_t pack_parts(const Product4&) { return 1; }
     static int64_t workspace_bytes(const Product4& p) { return FusedProduct<stretch>::workspace_bytes(p.weight); }
     static void pack(const Product4& p, int64_t, int64_t, void* packed)
     {
@@ -119,13 +113,14 @@ template <int stretch> struct FusedKernel {
                                       workspace);
         product.multiply(begin, end, StoreY<BFloat16, BFloat16>{p, p.weight.rows});
     }
-    static constexpr Linear4Kernel kernel{packed_bytes, one_part, pack, workspace_bytes, fused_columns, multiply};
+    static constexpr Linear4Kernel kernel{packed_bytes, pack_parts, pack, workspace_bytes, fused_columns, multiply};
 };
 #endif
 
 template <class Compute> const Linear4Kernel& forward_in_float32(const Product4& p)
 {
-    if (p.rows <= most_gemv_rows) return gemv_kernel<Compute, GemvFloat32>(p.rows);
+    constexpr int64_t most_gemv_rows = 16;
+    if (p.rows <= most_gemv_rows) return GemvKernel<Compute, GemvFloat32>::kernel;
     return PanelKernel<Compute, Float32Product, FloatDecoder<Compute>, true>::kernel;
 }
 
@@ -137,7 +132,8 @@ template <class Compute> const Linear4Kernel& backward_in_float32(const Product4
 #if defined(__AVX512BF16__)
 const Linear4Kernel& forward_in_bfloat16(const Product4& p)
 {
-    if (p.rows <= most_gemv_rows) return gemv_kernel<BFloat16, GemvBFloat16>(p.rows);
+    const int64_t most_gemv_rows = p.weight.is_regular() ? 4 : 16;
+    if (p.rows <= most_gemv_rows) return GemvKernel<BFloat16, GemvBFloat16>::kernel;
     if (p.rows > most_fused_rows || !p.weight.is_regular())
         return PanelKernel<BFloat16, BFloat16Product, BFloat16Decoder, true>::kernel;
     return p.weight.blocksize % 64 == 0 && p.weight.columns % 64 == 0 ? FusedKernel<64>::kernel
