@@ -89,9 +89,10 @@ public sealed class TextTokenizer
 
     private static TextTokenizer SentencePiece(string path, JsonFields? config)
     {
+        var bytes = File.ReadAllBytes(path);
         try
         {
-            using var stream = File.OpenRead(path);
+            using var stream = new MemoryStream(bytes);
             var tokenizer = LlamaTokenizer.Create(
                 stream,
                 addBeginOfSentence: config?.Flag("add_bos_token", otherwise: true) ?? true,
@@ -99,10 +100,7 @@ public sealed class TextTokenizer
             );
             return new(tokenizer, []);
         }
-        catch (Exception error)
-            when (error
-                    is not (IOException or UnauthorizedAccessException or ModelFormatException or OutOfMemoryException)
-            )
+        catch (Exception error) when (error is not OutOfMemoryException) // whatever the parser stumbles over
         {
             throw new ModelFormatException($"{path}: no SentencePiece model: {error.Message}", error);
         }
