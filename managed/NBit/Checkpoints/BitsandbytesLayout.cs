@@ -105,7 +105,10 @@ internal static class BitsandbytesLayout
             var bytes = format.ByteCount == 1 ? tensors.ReadBytes(format.Name) : [];
             if (bytes is not [RowFormat])
             {
-                throw Error(format, $"it is {format} [{string.Join(", ", bytes)}]; NBit reads format {RowFormat} (rows)");
+                throw Error(
+                    format,
+                    $"it is {format} [{string.Join(", ", bytes)}]; NBit reads format {RowFormat} (rows)"
+                );
             }
         }
 
@@ -152,7 +155,11 @@ internal static class BitsandbytesLayout
             );
         }
 
-        return new(json, absmax, json.NestedBlocksize is { } nested ? CheckNested(tensors, layer, nested, blocks) : null);
+        return new(
+            json,
+            absmax,
+            json.NestedBlocksize is { } nested ? CheckNested(tensors, layer, nested, blocks) : null
+        );
     }
 
     private static (SafetensorsEntry Absmax, Codebook Code) CheckNested(

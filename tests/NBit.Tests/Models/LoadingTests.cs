@@ -182,7 +182,11 @@ public sealed class LoadingTests : DisposeScopeFixture
 
     [TestCase("SCB", "int8", "'SCB': it is F32 [31]; it must be F32 of 32 elements")]
     [TestCase("weight.quant_state.bitsandbytes__nf4", "nf4", "it has the fields [shape]; a state of this version has")]
-    public void Malformed_quantized_layers_are_refused_before_anything_is_loaded(string key, string format, string fault)
+    public void Malformed_quantized_layers_are_refused_before_anything_is_loaded(
+        string key,
+        string format,
+        string fault
+    )
     {
         const string layer = "model.layers.1.self_attn.q_proj";
         using var folder = TinyModels.Folder(
