@@ -8,6 +8,7 @@ CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureIn
 var root = new RootCommand("N-bit precision for TorchSharp")
 {
     InfoCommand.Create(),
+    QuantizeCommand.Create(),
     InspectCommand.Create(),
     EmbedCommand.Create(),
     GenerateCommand.Create(),

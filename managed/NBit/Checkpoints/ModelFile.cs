@@ -33,7 +33,8 @@ public static class ModelFile
     /// quantized layer that the file holds in floating point is quantized anew, as it was. All else is cast to the dtype
     /// that the model has.
     /// </remarks>
-    /// <param name="model">The model; as it was if this throws.</param>
+    /// <param name="model">The model; as it was if the file does not fit. Where the disk fails midway, some of its tensors
+    /// are loaded.</param>
     /// <param name="path">A safetensors file, an index of shards, or a folder.</param>
     /// <exception cref="ArgumentException">The file is of another model; the message lists what does not fit.</exception>
     /// <exception cref="SafetensorsFormatException">The file is not valid.</exception>

@@ -84,34 +84,36 @@ internal sealed class ModelWeights
         return weights;
     }
 
-    /// <summary>Loads. Quantized weights are made before anything is replaced.</summary>
+    /// <summary>
+    /// Loads. One quantized weight is replaced after the other, so that never more than one is held twice.
+    /// </summary>
     public void Load()
     {
         using var grad = no_grad();
-        using var scope = NewDisposeScope();
-        var made = _quantized
-            .Select(entry => (Own: LinearWeight.Of(entry.Target), entry.Layer, entry.Target))
-            .Select(entry => (entry.Target, Made: Read(entry.Layer, entry.Own)))
-            .Concat(
-                _requantized.Select(entry =>
-                {
-                    using var saved = _source.Read(entry.Entry);
-                    return (entry.Target, Made: LinearWeight.Of(entry.Target)!.Requantize(saved));
-                })
-            )
-            .Select(entry => (entry.Target, Wrapped: entry.Made.Wrap()))
-            .ToList();
+        foreach (var (layer, target) in _quantized)
+        {
+            Replace(target, own => Read(layer, own));
+        }
+
+        foreach (var (entry, target) in _requantized)
+        {
+            using var saved = _source.Read(entry);
+            Replace(target, own => own!.Requantize(saved));
+        }
+
         foreach (var (entry, target) in _copied)
         {
             using var saved = _source.Read(entry);
             target.copy_(saved);
         }
+    }
 
-        foreach (var (target, wrapped) in made)
-        {
-            LinearWeight.MoveAdapter(target, wrapped);
-            LinearParameters.Set(target, wrapped);
-        }
+    private static void Replace(Parameter target, Func<LinearWeight?, LinearWeight> make)
+    {
+        using var scope = NewDisposeScope();
+        var wrapped = make(LinearWeight.Of(target)).Wrap();
+        LinearWeight.MoveAdapter(target, wrapped);
+        LinearParameters.Set(target, wrapped);
     }
 
     private static IEnumerable<string> NoLayers(IEnumerable<string> names) =>

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using NBit.Interop;
 using NBit.Quantization;
 using NBit.Tensors;
@@ -112,7 +113,7 @@ public sealed class BitsandbytesPrecision : PrecisionMode
         {
             Convert(
                 layers
-                    .Where(entry => !IgnoreModules.Any(name => entry.name.StartsWith(name, StringComparison.Ordinal)))
+                    .Where(entry => !Ignores(entry.name))
                     .Select(entry => (entry.name, (Linear)entry.module))
                     .Where(entry => !ReferenceEquals(entry.Item2, model))
                     .DistinctBy(entry => entry.Item2, ReferenceEqualityComparer.Instance)
@@ -183,34 +184,73 @@ public sealed class BitsandbytesPrecision : PrecisionMode
         }
     }
 
-    private Tensor Quantize(string name, Parameter weight)
+    /// <summary>The weight that a layer gets in this mode.</summary>
+    /// <param name="name">The layer's name, for messages.</param>
+    /// <param name="weight">[out, in].</param>
+    /// <exception cref="ArgumentException">It cannot be quantized.</exception>
+    internal LinearWeight MakeWeight(string name, Tensor weight)
     {
-        using var scope = NewDisposeScope();
-        using var grad = no_grad();
+        LinearWeight made;
         try
         {
-            var made = MakeWeight(DeferredInitializers.Draw(weight) ?? weight.detach());
-            return AllowNonFinite || made.IsFinite ? made.Wrap().DetachFromDisposeScope() : throw NonFinite(made);
+            made = _mode switch
+            {
+                { QuantType: { } type } => Weight4bit.Quantize(
+                    weight,
+                    type,
+                    Blocksize,
+                    _mode.CompressStatistics,
+                    DataType
+                ),
+                { Trains: true } => new TrainableWeight8bit(weight, OutlierThreshold),
+                _ => Weight8bit.Quantize(weight, OutlierThreshold),
+            };
         }
         catch (ArgumentException error)
         {
             throw new ArgumentException($"{name}.weight cannot be quantized: {error.Message}", error);
         }
-    }
 
-    private static ArgumentException NonFinite(LinearWeight weight)
-    {
-        weight.Dispose();
-        return new ArgumentException("it holds NaN or infinities; allowNonFinite: true takes it as it is");
-    }
-
-    private LinearWeight MakeWeight(Tensor weight) =>
-        _mode switch
+        if (AllowNonFinite || made.IsFinite)
         {
-            { QuantType: { } type } => Weight4bit.Quantize(weight, type, Blocksize, _mode.CompressStatistics, DataType),
-            { Trains: true } => new TrainableWeight8bit(weight, OutlierThreshold),
-            _ => Weight8bit.Quantize(weight, OutlierThreshold),
+            return made;
+        }
+
+        made.Dispose();
+        throw new ArgumentException(
+            $"{name}.weight cannot be quantized: it holds NaN or infinities; allowNonFinite: true takes it as it is"
+        );
+    }
+
+    /// <summary>The quantization_config of a config.json, as transformers writes it.</summary>
+    internal JsonObject ToConfig() =>
+        new()
+        {
+            ["_load_in_4bit"] = _mode.QuantType is not null,
+            ["_load_in_8bit"] = _mode.QuantType is null,
+            ["bnb_4bit_compute_dtype"] = TorchName(_mode.QuantType is null ? ScalarType.Float32 : DataType),
+            ["bnb_4bit_quant_storage"] = "uint8",
+            ["bnb_4bit_quant_type"] = _mode.QuantType == QuantType.NF4 ? "nf4" : "fp4",
+            ["bnb_4bit_use_double_quant"] = _mode.CompressStatistics,
+            ["llm_int8_enable_fp32_cpu_offload"] = false,
+            ["llm_int8_has_fp16_weight"] = false,
+            ["llm_int8_skip_modules"] = IgnoreModules.Count == 0 ? null : new JsonArray([.. IgnoreModules]),
+            ["llm_int8_threshold"] = OutlierThreshold,
+            ["load_in_4bit"] = _mode.QuantType is not null,
+            ["load_in_8bit"] = _mode.QuantType is null,
+            ["quant_method"] = "bitsandbytes",
         };
+
+    /// <summary>Whether a layer is left as it is.</summary>
+    internal bool Ignores(string name) =>
+        IgnoreModules.Any(ignored => name.StartsWith(ignored, StringComparison.Ordinal));
+
+    private Tensor Quantize(string name, Parameter weight)
+    {
+        using var scope = NewDisposeScope();
+        using var grad = no_grad();
+        return MakeWeight(name, DeferredInitializers.Draw(weight) ?? weight.detach()).Wrap().DetachFromDisposeScope();
+    }
 
     private sealed class InitScope(IDisposable dtype, DeferredInitializers initializers) : IDisposable
     {
