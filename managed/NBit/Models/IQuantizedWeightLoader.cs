@@ -27,10 +27,12 @@ internal sealed class FloatWeightsOnly : IQuantizedWeightLoader
 {
     public void Check(IReadOnlyList<QuantizedLayer> layers, BitsandbytesConfig? config) =>
         throw new NotSupportedException(
-            $"{layers.Count} layers are quantized ({string.Join(", ", layers.Select(layer => layer.Format).Distinct(StringComparer.Ordinal))}), "
-                + $"{TensorNames.Quote(layers[0].Name)} for one; this version loads float weights only: take the checkpoint "
-                + "that is not quantized"
+            $"{layers.Count} layers are quantized ({Formats(layers)}), {TensorNames.Quote(layers[0].Name)} for one; "
+                + "this version loads float weights only: take the checkpoint that is not quantized"
         );
 
     public void Load(TensorSource tensors, QuantizedLayer layer, Linear linear, Device device) => Check([layer], null);
+
+    private static string Formats(IReadOnlyList<QuantizedLayer> layers) =>
+        string.Join(", ", layers.Select(layer => layer.Format).Distinct(StringComparer.Ordinal));
 }
