@@ -183,7 +183,7 @@ public sealed class CheckpointCommandTests
             var (begin, sizes) = (end, string.Join(',', shape));
             end += data.Length;
             entries.Add(
-                $$"""  "{{name}}": {"dtype": "{{dtype}}", "shape": [{{sizes}}], "data_offsets": [{{begin}}, {{end}}]}  """
+                $$"""  "{{name}}": {"dtype": "{{dtype}}", "shape": [{{sizes}}], "data_offsets": [{{begin}},{{end}}]}"""
             );
         }
 

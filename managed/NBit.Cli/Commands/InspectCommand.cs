@@ -51,8 +51,8 @@ internal static class InspectCommand
         }
 
         AnsiConsole.WriteLine(
-            $"{contents.Tensors.Count} tensors, {Number(contents.Parameters)} parameters in {Number(contents.Bytes)} bytes: "
-                + $"{contents.BitsPerParameter:0.00} bits each"
+            $"{contents.Tensors.Count} tensors, {Number(contents.Parameters)} parameters in {Number(contents.Bytes)} "
+                + $"bytes: {contents.BitsPerParameter:0.00} bits each"
         );
     }
 

@@ -7,7 +7,8 @@ namespace NBit.Checkpoints;
 /// The pages are the page cache's. They are read from the disk when they are touched, and the system takes them back
 /// when it needs room: the process's own (anonymous) memory does not grow. A file that another program cuts while its
 /// mapped bytes are read ends the process (SIGBUS, mmap(2)): every call checks the file's length, so only a cut in
-/// between does. Where that can happen, <see cref="TensorSource.ReadBytes(string, long, Span{byte})" /> is the safe way.
+/// between does. Where that can happen, <see cref="TensorSource.ReadBytes(string, long, Span{byte})" /> is the safe
+/// way.
 /// </remarks>
 public sealed unsafe class MappedTensor : IDisposable
 {

@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace NBit.Checkpoints;
 
-/// <summary>A layer whose weight a checkpoint holds quantized by bitsandbytes, known by the names of its tensors.</summary>
+/// <summary>A layer whose weight is quantized by bitsandbytes, known by its tensors' names.</summary>
 /// <remarks>
 /// 4 bits: <c>weight</c> with <c>weight.quant_state.bitsandbytes__nf4</c> (or fp4), <c>weight.absmax</c>,
 /// <c>weight.quant_map</c> and, where the absmax are quantized too, <c>weight.nested_absmax</c> and

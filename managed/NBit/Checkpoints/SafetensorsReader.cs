@@ -130,8 +130,8 @@ public sealed class SafetensorsReader : TensorSource
         if (_bytes.Handle is null)
         {
             throw new NotSupportedException(
-                $"tensor {TensorNames.Quote(name)} comes from a stream that is no file, which cannot be mapped; open the "
-                    + $"file by its path, or use {nameof(ReadBytes)}"
+                $"tensor {TensorNames.Quote(name)} comes from a stream that is no file, which cannot be mapped; open "
+                    + $"the file by its path, or use {nameof(ReadBytes)}"
             );
         }
 
@@ -181,7 +181,7 @@ public sealed class SafetensorsReader : TensorSource
         {
             throw new ArgumentException(
                 $"tensor {name} is {entry} in the file; the target is {target.dtype} "
-                    + $"{SafetensorsEntry.ShapeText(target.shape)} and must be the same: use {nameof(Read)} and convert",
+                    + $"{SafetensorsEntry.ShapeText(target.shape)} and must be the same; use {nameof(ConvertInto)}",
                 nameof(target)
             );
         }
@@ -221,7 +221,8 @@ public sealed class SafetensorsReader : TensorSource
         SafetensorsFormatException.At(
             _bytes.Name,
             $"tensor {TensorNames.Quote(entry.Name)}",
-            $"its data ends at byte {Header.DataOffset + entry.End} of the file, which now has {_bytes.Length}: the file "
-                + $"was cut after it was opened with {Header.DataOffset + Header.DataLength}; open it again when it is whole"
+            $"its data ends at byte {Header.DataOffset + entry.End} of the file, which now has {_bytes.Length}: the "
+                + $"file was cut after it was opened with {Header.DataOffset + Header.DataLength}; open it again when it "
+                + "is whole"
         );
 }

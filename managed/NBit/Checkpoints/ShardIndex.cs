@@ -88,7 +88,8 @@ internal sealed record ShardIndex(
         {
             throw Error(
                 file,
-                $"{place} names {TensorNames.Quote(shard)}; a shard is a *{Extension} file, not an index or another format"
+                $"{place} names {TensorNames.Quote(shard)}; a shard is a *{Extension} file, not an index or "
+                    + "another format"
             );
         }
 
@@ -98,7 +99,8 @@ internal sealed record ShardIndex(
             ? path
             : throw Error(
                 file,
-                $"{place} names {TensorNames.Quote(shard)}, which is outside the index's folder; a shard lies beside its index"
+                $"{place} names {TensorNames.Quote(shard)}, which is outside the index's folder; a shard lies "
+                    + "beside its index"
             );
     }
 
@@ -108,8 +110,8 @@ internal sealed record ShardIndex(
         if (missing.Length > 0)
         {
             throw new FileNotFoundException(
-                $"{file}: {missing.Length} of {shards.Count} shards are missing, {TensorNames.Quote(Path.GetFileName(missing[0]))} "
-                    + "for one; put all of them beside the index",
+                $"{file}: {missing.Length} of {shards.Count} shards are missing, "
+                    + $"{TensorNames.Quote(Path.GetFileName(missing[0]))} for one; put all of them beside the index",
                 missing[0]
             );
         }

@@ -77,8 +77,8 @@ internal sealed class ShardedTensors : TensorSource
                 throw SafetensorsFormatException.At(
                     index.File,
                     "index",
-                    $"tensor {TensorNames.Quote(name)} is said to be in '{Path.GetFileName(index.Shards[shard])}', which "
-                        + $"lacks it; {TensorNames.Hint(name, [.. shards[shard].Names])}"
+                    $"tensor {TensorNames.Quote(name)} is said to be in '{Path.GetFileName(index.Shards[shard])}', "
+                        + $"which lacks it; {TensorNames.Hint(name, [.. shards[shard].Names])}"
                 );
             }
         }

@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 
 namespace NBit.Checkpoints;
 
-/// <summary>Named tensors on the disk: one safetensors file, the shards of an index, or a Hugging Face folder.</summary>
+/// <summary>Tensors on the disk: a safetensors file, the shards of an index, or a Hugging Face folder.</summary>
 /// <remarks>
 /// Opening reads and checks headers alone; a tensor's data is touched when it is asked for. Several threads may read at
 /// once.
@@ -15,7 +15,7 @@ public abstract class TensorSource : IDisposable
 
     private protected TensorSource() { }
 
-    /// <summary>The tensors, in the order of the files and of their data; valid after <see cref="Dispose" /> too.</summary>
+    /// <summary>The tensors, in the order of files and data; valid after <see cref="Dispose" /> too.</summary>
     /// <remarks>Offsets count within the file that holds the tensor.</remarks>
     public abstract IReadOnlyList<SafetensorsEntry> Entries { get; }
 
@@ -118,7 +118,7 @@ public abstract class TensorSource : IDisposable
         {
             throw new ArgumentException(
                 $"tensor {TensorNames.Quote(name)} is {entry} in the file; the target is "
-                    + $"{SafetensorsEntry.ShapeText(target.shape)} and must be contiguous, of the same shape, with data",
+                    + $"{SafetensorsEntry.ShapeText(target.shape)} and must be contiguous, of the same shape, not meta",
                 nameof(target)
             );
         }

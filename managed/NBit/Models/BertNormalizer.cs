@@ -88,8 +88,8 @@ internal sealed class BertNormalizer(bool lower, bool stripAccents, bool splitCh
         Ascii.IsValid(text) ? text
         : CanDecompose ? text.Normalize(NormalizationForm.FormD)
         : throw new InvalidOperationException(
-            "the text has letters beyond ASCII and the tokenizer removes accents, which .NET cannot in this process: run "
-                + "it without InvariantGlobalization, on a machine with libicu"
+            "the text has letters beyond ASCII and the tokenizer removes accents, which .NET cannot in this process: "
+                + "run it without InvariantGlobalization, on a machine with libicu"
         );
 
     private static bool IsSpace(Rune rune) =>

@@ -42,7 +42,8 @@ public sealed record BitsandbytesConfig(
         if (method != Method)
         {
             throw new NotSupportedException(
-                $"the checkpoint is quantized by method '{method}'; supported is '{Method}': load one that is not quantized"
+                $"the checkpoint is quantized by method '{method}'; supported is '{Method}': load one that is "
+                    + "not quantized"
             );
         }
 

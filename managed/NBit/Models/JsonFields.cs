@@ -30,8 +30,8 @@ internal sealed class JsonFields
         if (element.ValueKind != JsonValueKind.Object)
         {
             throw new ModelFormatException(
-                $"{file}: {(prefix.Length == 0 ? "the file" : $"'{prefix.TrimEnd('.')}'")} is JSON {element.ValueKind}; "
-                    + "it must be an object"
+                $"{file}: {(prefix.Length == 0 ? "the file" : $"'{prefix.TrimEnd('.')}'")} is JSON "
+                    + $"{element.ValueKind}; it must be an object"
             );
         }
     }
@@ -101,7 +101,7 @@ internal sealed class JsonFields
             : throw Error(name, $"'{text}'", string.Join(", ", table.Keys));
     }
 
-    /// <summary>A dtype as PyTorch names it ("torch.float16" and "float16"), or null where the field is missing.</summary>
+    /// <summary>A dtype as PyTorch names it ("torch.float16", "float16"), or null where the field is missing.</summary>
     public ScalarType? Dtype(string name)
     {
         const string package = "torch.";

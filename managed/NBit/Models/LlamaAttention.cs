@@ -51,8 +51,8 @@ internal sealed class LlamaAttention : nn.Module
             (keys, values) = cache.Append(_layer, keys, values);
         }
 
-        // The kernel's own causal mask begins at the first key, so it serves a text from its begin alone. A single token
-        // sees all keys.
+        // The kernel's own causal mask begins at the first key, so it serves a text from its begin alone. A single
+        // token sees all keys.
         var earlier = keys.shape[2] - tokens;
         var mask =
             earlier > 0 && tokens > 1

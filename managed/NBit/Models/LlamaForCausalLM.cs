@@ -65,7 +65,7 @@ public sealed class LlamaForCausalLM : nn.Module<Tensor, Tensor>
     }
 
     /// <summary>Continues a text, token by token as they are asked for.</summary>
-    /// <remarks>Ends early where the model gives one of <see cref="ModelConfig.EndTokens" />, which comes last.</remarks>
+    /// <remarks>Ends early with one of <see cref="ModelConfig.EndTokens" />, which comes last.</remarks>
     /// <param name="prompt">The text's tokens; at least one.</param>
     /// <param name="maxNewTokens">The largest number of tokens to give.</param>
     /// <param name="temperature">0 takes the likeliest token; above, logits are divided by it and a token is

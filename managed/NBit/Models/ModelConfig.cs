@@ -56,7 +56,8 @@ public abstract record ModelConfig
         if (names.IsEmpty)
         {
             throw new ModelFormatException(
-                $"{file}: field 'architectures' is missing or empty; it must name one of {string.Join(", ", Architectures.Keys)}"
+                $"{file}: field 'architectures' is missing or empty; it must name one of "
+                    + string.Join(", ", Architectures.Keys)
             );
         }
 

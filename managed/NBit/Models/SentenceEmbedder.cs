@@ -44,8 +44,8 @@ public sealed class SentenceEmbedder : IDisposable
         {
             var longest = Enumerable.Range(0, texts.Count).First(text => mask[text].sum().item<long>() == ids.shape[1]);
             throw new ArgumentException(
-                $"text {longest + 1} has {ids.shape[1]} tokens; the model takes {Model.Config.MaxPositions}: shorten or "
-                    + "split it",
+                $"text {longest + 1} has {ids.shape[1]} tokens; the model takes {Model.Config.MaxPositions}: shorten "
+                    + "or split it",
                 nameof(texts)
             );
         }

@@ -145,8 +145,8 @@ public sealed class WordPieceTokenizer
         return missing.Length == 0
             ? found
             : throw new ModelFormatException(
-                $"{vocabulary}: there is no line {string.Join(", ", missing.Select(token => $"'{token}'"))}; a vocabulary of "
-                    + $"BERT has {string.Join(", ", special)}"
+                $"{vocabulary}: there is no line {string.Join(", ", missing.Select(token => $"'{token}'"))}; a "
+                    + $"vocabulary of BERT has {string.Join(", ", special)}"
             );
     }
 }

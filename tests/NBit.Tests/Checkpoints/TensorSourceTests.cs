@@ -86,7 +86,8 @@ public sealed class TensorSourceTests
     {
         using var scope = NewDisposeScope();
         using var directory = new TemporaryDirectory();
-        var tensor = (arange(700 * 1001, dtype: float64).remainder(1000) / 1000).to(from).reshape(700, 1001); // several pieces
+        var numbers = arange(700 * 1001, dtype: float64).remainder(1000) / 1000; // several pieces
+        var tensor = numbers.to(from).reshape(700, 1001);
         SafetensorsWriter.Save(directory.File("x.safetensors"), [("w", tensor)]);
         using var source = TensorSource.Open(directory.File("x.safetensors"));
         var target = zeros(700, 1001, to).requires_grad_();

@@ -71,7 +71,7 @@ public sealed class LoadingTests : DisposeScopeFixture
     {
         using var folder = TinyModels.Folder(json);
         Load();
-        TensorCount.AssertChangedBy(2 * Parameters(json), Load); // each was made twice: on the meta device, and for good
+        TensorCount.AssertChangedBy(2 * Parameters(json), Load); // made on the meta device, and for good
 
         void Load()
         {
@@ -236,8 +236,8 @@ public sealed class LoadingTests : DisposeScopeFixture
         Assert.That(ProcessMemory.AnonymousBytes() - before, Is.LessThan(weights + (16 * megabyte)));
     }
 
-    // TorchSharp goes on counting the tensor that a Parameter was made of and whose memory it took over (also in its own
-    // layers): one for each parameter, whatever is disposed.
+    // TorchSharp goes on counting the tensor that a Parameter was made of and whose memory it took over (also in its
+    // own layers): one for each parameter, whatever is disposed.
     private static int Parameters(string json)
     {
         using nn.Module model =

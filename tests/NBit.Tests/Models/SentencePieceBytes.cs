@@ -23,7 +23,7 @@ internal static class SentencePieceBytes
             .. Enumerable.Range(0, 256).SelectMany(value => Piece($"<0x{value:X2}>", 0, Byte)),
             .. pieces.SelectMany((piece, rank) => Piece(piece, -rank, Normal)),
             .. Message(2, [.. Number(3, BytePairs), .. Number(35, 1)]), // trainer_spec: model_type, byte_fallback
-            .. Message(3, [.. Number(3, 1), .. Number(4, 0), .. Number(5, 1)]), // normalizer_spec: add_dummy_prefix, ...
+            .. Message(3, [.. Number(3, 1), .. Number(4, 0), .. Number(5, 1)]), // normalizer_spec: spaces
         ];
 
     private static byte[] Piece(string text, float score, int type)

@@ -84,7 +84,10 @@ public sealed class TextTokenizerTests
     [TestCase("""  "pre_tokenizer": null,  """, "0 ByteLevel")]
     [TestCase("""  "normalizer": {"type": "NFC"},  """ + Split, "the normalizer is 'NFC'")]
     [TestCase(
-        """  "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"String": " "}}, {"type": "ByteLevel"}]},  """,
+        """
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+              {"type": "Split", "pattern": {"String": " "}}, {"type": "ByteLevel"}]},
+            """,
         "no regular expression"
     )]
     public void Other_tokenizers_are_refused_by_name(string fields, string expected)
