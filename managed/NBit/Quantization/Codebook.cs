@@ -135,12 +135,17 @@ public sealed class Codebook
 
     /// <summary>bitsandbytes' <c>create_linear_map</c>: evenly spaced numbers.</summary>
     /// <param name="isSigned">From -1 to 1, else from 0 to 1.</param>
-    /// <param name="totalBits">Code bits that are used, at most 8; the rest of the codes stands for 0.</param>
+    /// <param name="totalBits">Code bits that are used, at most 8; the codes in the middle that are left stand for
+    /// 0.</param>
     /// <param name="addZero">Whether one number is given up so that 0 is among them.</param>
-    /// <returns>The codebook.</returns>
+    /// <returns>The codebook. Without signs and with fewer than 8 bits its numbers are not in rising order, as
+    /// bitsandbytes' are not; quantizing with it is refused.</returns>
     /// <exception cref="ArgumentOutOfRangeException">The bits do not fit.</exception>
-    public static Codebook Linear(bool isSigned = true, int totalBits = 8, bool addZero = true) =>
-        OfValues(CodebookMaps.Linear(isSigned, totalBits, addZero));
+    public static Codebook Linear(bool isSigned = true, int totalBits = 8, bool addZero = true)
+    {
+        var values = CodebookMaps.Linear(isSigned, totalBits, addZero).ToImmutableArray();
+        return new(values, () => NativeCodebook.OfValues(values.AsSpan())); // checks the order when it matters
+    }
 
     /// <summary>bitsandbytes' <c>create_fp8_map</c>: a small floating-point format, scaled to a largest number of 1.</summary>
     /// <param name="isSigned">Whether there is a sign bit.</param>

@@ -55,6 +55,11 @@ internal static class CodebookMaps
         var count = (1 << totalBits) - (signed && (addZero || totalBits < 8) ? 1 : 0);
         using var line = linspace(signed ? -1 : 0, 1, count, ScalarType.Float32);
         var values = line.data<float>().ToArray();
+        if (signed && int.IsOddInteger(count))
+        {
+            values[count / 2] = 0; // which linspace misses by its rounding
+        }
+
         return [.. values[..(count / 2)], .. new float[256 - count], .. values[(count / 2)..]];
     }
 

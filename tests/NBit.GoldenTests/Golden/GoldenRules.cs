@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 
@@ -8,6 +9,7 @@ namespace NBit.GoldenTests.Golden;
 /// </summary>
 public static class GoldenRules
 {
+    private static readonly ConcurrentDictionary<string, Regex> Globs = new(StringComparer.Ordinal);
     private static readonly List<JsonElement> Rules = GoldenFolder.Json("nbit-rules.json")
         is { ValueKind: JsonValueKind.Array } list
         ? [.. list.EnumerateArray()]
@@ -48,14 +50,22 @@ public static class GoldenRules
         return null;
     }
 
-    // '*' also matches dots and slashes.
-    private static bool Matches(string glob, string text) =>
-        Regex.IsMatch(
-            text,
-            $"^{Regex.Escape(glob).Replace(@"\*", ".*", StringComparison.Ordinal).Replace(@"\?", ".", StringComparison.Ordinal)}$",
-            RegexOptions.CultureInvariant | RegexOptions.Singleline,
-            TimeSpan.FromSeconds(1)
-        );
+    /// <summary>Whether a name matches a glob; a star also matches dots and slashes.</summary>
+    public static bool Matches(string glob, string text) =>
+        Globs
+            .GetOrAdd(
+                glob,
+                pattern =>
+                    new(
+                        $"^{Expression(pattern)}$",
+                        RegexOptions.CultureInvariant | RegexOptions.Singleline,
+                        TimeSpan.FromSeconds(1)
+                    )
+            )
+            .IsMatch(text);
+
+    private static string Expression(string glob) =>
+        Regex.Escape(glob).Replace(@"\*", ".*", StringComparison.Ordinal).Replace(@"\?", ".", StringComparison.Ordinal);
 }
 
 /// <summary>One rule: exact, value, close, codes, refused or differs.</summary>
