@@ -1,3 +1,4 @@
+using NBit.Precision;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 
@@ -39,6 +40,8 @@ public sealed class BertModel : nn.Module<Tensor, Tensor, Tensor>
     /// <param name="folder">The folder. The model has a pooler where the tensors have one.</param>
     /// <param name="dtype">The dtype of the weights; null for the one that config.json states, else float32.</param>
     /// <param name="device">Where the weights go; null for the CPU.</param>
+    /// <param name="precision">Quantizes linear layers while they are read, one after the other: never more than one is held
+    /// in floating point. Layers that the folder holds quantized stay as they are. Null for none.</param>
     /// <returns>The model in evaluation mode.</returns>
     /// <exception cref="FileNotFoundException">config.json, the tensors or a shard of them are missing.</exception>
     /// <exception cref="ModelFormatException">
@@ -48,12 +51,18 @@ public sealed class BertModel : nn.Module<Tensor, Tensor, Tensor>
     /// <exception cref="NotSupportedException">
     /// It is another architecture, or quantized in a way that is not supported.
     /// </exception>
-    public static BertModel Load(string folder, ScalarType? dtype = null, Device? device = null) =>
+    public static BertModel Load(
+        string folder,
+        ScalarType? dtype = null,
+        Device? device = null,
+        BitsandbytesPrecision? precision = null
+    ) =>
         ModelLoader.Load<BertConfig, BertModel>(
             folder,
             (config, tensors) => new(config with { Pooler = tensors.TryGetEntry("pooler.dense.weight", out _) }),
             dtype,
-            device
+            device,
+            precision
         );
 
     /// <summary>The last hidden state.</summary>

@@ -1,3 +1,4 @@
+using NBit.Precision;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -36,6 +37,8 @@ public sealed class LlamaForCausalLM : nn.Module<Tensor, Tensor>
     /// <param name="folder">The folder.</param>
     /// <param name="dtype">The dtype of the weights; null for the one that config.json states, else float32.</param>
     /// <param name="device">Where the weights go; null for the CPU.</param>
+    /// <param name="precision">Quantizes linear layers while they are read, one after the other: never more than one is held
+    /// in floating point. Layers that the folder holds quantized stay as they are. Null for none.</param>
     /// <returns>The model in evaluation mode.</returns>
     /// <exception cref="FileNotFoundException">config.json, the tensors or a shard of them are missing.</exception>
     /// <exception cref="ModelFormatException">
@@ -45,8 +48,12 @@ public sealed class LlamaForCausalLM : nn.Module<Tensor, Tensor>
     /// <exception cref="NotSupportedException">
     /// It is another architecture, or quantized in a way that is not supported.
     /// </exception>
-    public static LlamaForCausalLM Load(string folder, ScalarType? dtype = null, Device? device = null) =>
-        ModelLoader.Load<LlamaConfig, LlamaForCausalLM>(folder, (config, _) => new(config), dtype, device);
+    public static LlamaForCausalLM Load(
+        string folder,
+        ScalarType? dtype = null,
+        Device? device = null,
+        BitsandbytesPrecision? precision = null
+    ) => ModelLoader.Load<LlamaConfig, LlamaForCausalLM>(folder, (config, _) => new(config), dtype, device, precision);
 
     /// <summary>The logits of every next token of texts from their begin.</summary>
     /// <param name="ids">Tokens, int64 [batch, tokens].</param>

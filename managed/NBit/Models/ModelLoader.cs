@@ -1,5 +1,8 @@
 using NBit.Checkpoints;
+using NBit.Interop;
 using NBit.Logging;
+using NBit.Precision;
+using NBit.Quantization;
 using NBit.Tensors;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -18,13 +21,15 @@ internal sealed class ModelLoader
 
     private readonly nn.Module _model;
     private readonly TensorSource _tensors;
+    private readonly BitsandbytesPrecision? _precision;
     private readonly Dictionary<string, QuantizedLayer> _quantized;
     private readonly List<(nn.Module Module, string Field, string Name)> _parameters = [];
     private readonly List<(Linear Linear, QuantizedLayer Layer)> _layers = [];
+    private readonly List<(Linear Linear, string Layer)> _toQuantize = [];
 
-    private ModelLoader(nn.Module model, TensorSource tensors)
+    private ModelLoader(nn.Module model, TensorSource tensors, BitsandbytesPrecision? precision)
     {
-        (_model, _tensors) = (model, tensors);
+        (_model, _tensors, _precision) = (model, tensors, precision);
         _quantized = QuantizedLayer.Find(tensors).ToDictionary(layer => layer.Name, StringComparer.Ordinal);
     }
 
@@ -33,11 +38,13 @@ internal sealed class ModelLoader
     /// <param name="create">Makes the model, given what the folder holds.</param>
     /// <param name="dtype">The dtype of the weights; null for the one that config.json states, else float32.</param>
     /// <param name="device">Where the weights go; null for the CPU.</param>
+    /// <param name="precision">Quantizes linear layers as they are read; null for none.</param>
     public static TModel Load<TConfig, TModel>(
         string folder,
         Func<TConfig, TensorSource, TModel> create,
         ScalarType? dtype,
-        Device? device
+        Device? device,
+        BitsandbytesPrecision? precision
     )
         where TConfig : ModelConfig
         where TModel : nn.Module
@@ -61,8 +68,13 @@ internal sealed class ModelLoader
 
         try
         {
-            var loader = new ModelLoader(model, tensors);
+            var loader = new ModelLoader(model, tensors, precision);
             loader.Plan(config.Quantization);
+            if (precision is not null)
+            {
+                TorchSharpInterposition.Require();
+            }
+
             loader.Fill(device ?? CPU);
             model.eval();
             return model;
@@ -124,7 +136,15 @@ internal sealed class ModelLoader
             }
 
             var name = prefix + field;
-            _parameters.Add((module, field, name));
+            if (module is Linear toQuantize && field == "weight" && _precision?.Ignores(prefix.TrimEnd('.')) == false)
+            {
+                _toQuantize.Add((toQuantize, prefix.TrimEnd('.')));
+            }
+            else
+            {
+                _parameters.Add((module, field, name));
+            }
+
             if (!_tensors.TryGetEntry(name, out var entry))
             {
                 faults.Add($"{TensorNames.Quote(name)} is missing");
@@ -168,6 +188,7 @@ internal sealed class ModelLoader
     {
         var used = _parameters
             .Select(parameter => parameter.Name)
+            .Concat(_toQuantize.Select(entry => $"{entry.Layer}.weight"))
             .Concat(_layers.SelectMany(layer => layer.Layer.Tensors.Select(entry => entry.Name)))
             .ToHashSet(StringComparer.Ordinal);
         var unused = _tensors.Names.Where(name => !used.Contains(name)).Select(TensorNames.Quote).ToList();
@@ -195,12 +216,44 @@ internal sealed class ModelLoader
             }
         }
 
+        Quantize();
         foreach (var (linear, layer) in _layers)
         {
             _quantizedWeights.Load(_tensors, layer, linear);
         }
 
         TensorCasts.MoveModule(_model, device); // all is there: notes the device
+    }
+
+    // All layers go through the same memory: freed pieces of many sizes between the codes would not be given back.
+    private void Quantize()
+    {
+        if (_toQuantize.Count == 0)
+        {
+            return;
+        }
+
+        using var grad = no_grad();
+        using var staging = empty(
+            _toQuantize.Max(entry => entry.Linear.weight.numel()),
+            _toQuantize[0].Linear.weight.dtype,
+            CPU
+        );
+        foreach (var (linear, layer) in _toQuantize)
+        {
+            using var scope = NewDisposeScope();
+            var shape = linear.weight.shape;
+            var data = staging.narrow(0, 0, linear.weight.numel()).view(shape);
+            _tensors.ConvertInto($"{layer}.weight", data);
+            var made = _precision!.MakeWeight(layer, _precision.FreezesWeights ? data : data.clone());
+            var parameter = LinearParameters.Create(made);
+            parameter.requires_grad = !made.IsQuantized;
+            linear.weight = parameter;
+            if (_precision.FreezesBias && linear.bias is not null)
+            {
+                linear.bias.requires_grad = false;
+            }
+        }
     }
 
     // libtorch lets no tensor change from meta to another device, so the layers get new parameters.

@@ -1,3 +1,4 @@
+using NBit.Precision;
 using static TorchSharp.torch;
 
 namespace NBit.Models;
@@ -21,14 +22,21 @@ public sealed class SentenceEmbedder : IDisposable
     /// <param name="folder">The folder.</param>
     /// <param name="dtype">The dtype of the weights; null for the one that config.json states, else float32.</param>
     /// <param name="device">Where the weights go; null for the CPU.</param>
+    /// <param name="precision">Quantizes linear layers while they are read, one after the other: never more than one is held
+    /// in floating point. Layers that the folder holds quantized stay as they are. Null for none.</param>
     /// <exception cref="FileNotFoundException">config.json, vocab.txt or the tensors are missing.</exception>
     /// <exception cref="ModelFormatException">A file is wrong; the message names it.</exception>
     /// <exception cref="NBit.Checkpoints.SafetensorsFormatException">A file of tensors is not valid.</exception>
     /// <exception cref="NotSupportedException">It is another architecture, or quantized.</exception>
-    public static SentenceEmbedder Load(string folder, ScalarType? dtype = null, Device? device = null)
+    public static SentenceEmbedder Load(
+        string folder,
+        ScalarType? dtype = null,
+        Device? device = null,
+        BitsandbytesPrecision? precision = null
+    )
     {
         var tokenizer = WordPieceTokenizer.Load(folder);
-        return new(BertModel.Load(folder, dtype, device), tokenizer);
+        return new(BertModel.Load(folder, dtype, device, precision), tokenizer);
     }
 
     /// <summary>Embeds texts, all in one batch, without gradients.</summary>

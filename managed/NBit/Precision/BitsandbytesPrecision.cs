@@ -172,7 +172,7 @@ public sealed class BitsandbytesPrecision : PrecisionMode
                 DeferredInitializers.Forget(layer.weight);
                 LinearWeight.MoveAdapter(layer.weight, weight);
                 LinearParameters.Set(layer.weight, weight);
-                if (_mode.QuantType is not null && layer.bias is not null)
+                if (FreezesBias && layer.bias is not null)
                 {
                     layer.bias.requires_grad = false;
                 }
@@ -183,6 +183,9 @@ public sealed class BitsandbytesPrecision : PrecisionMode
             converted.ForEach(entry => entry.Weight.Dispose());
         }
     }
+
+    /// <summary>Whether the biases of converted layers are frozen, as bitsandbytes' 4-bit modes have it.</summary>
+    internal bool FreezesBias => _mode.QuantType is not null;
 
     /// <summary>The weight that a layer gets in this mode.</summary>
     /// <param name="name">The layer's name, for messages.</param>
