@@ -10,7 +10,7 @@ namespace NBit.GoldenTests.Bitsandbytes;
 /// <param name="file">The recorded file, or the nbit_ file beside it.</param>
 /// <param name="name">The tensor's name, without "nbit.".</param>
 /// <param name="match">The match of the name.</param>
-/// <param name="bytesOfPeer">Whether <see cref="ReadBytes" /> gives the recorded bytes also where NBit's differ.</param>
+/// <param name="bytesOfPeer">Whether <see cref="ReadBytes" /> gives the recorded bytes where NBit's differ.</param>
 public sealed class RecordedCase(string file, string name, Match match, bool bytesOfPeer)
 {
     private const string OwnPrefix = "nbit.";
