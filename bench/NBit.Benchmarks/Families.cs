@@ -2,6 +2,7 @@ using NBit.Benchmarks.Casts;
 using NBit.Benchmarks.Linear;
 using NBit.Benchmarks.Machine;
 using NBit.Benchmarks.Measurement;
+using NBit.Benchmarks.Quantization;
 using NBit.Benchmarks.Training;
 
 namespace NBit.Benchmarks;
@@ -11,7 +12,13 @@ internal static class Families
 {
     /// <param name="sets">The instruction sets whose kernels are measured.</param>
     public static IReadOnlyList<Family> All(IReadOnlyList<InstructionSet> sets) =>
-        [.. CastFamilies.All(sets), StepFamily.Create(), LinearFamily.Create()];
+        [
+            .. CastFamilies.All(sets),
+            StepFamily.Create(),
+            LinearFamily.Create(),
+            LayerFamily.Create(),
+            BlocksFamily.Create(),
+        ];
 
     /// <summary>The rows whose name, or whose family's, contains a text.</summary>
     public static IReadOnlyList<Family> Matching(IReadOnlyList<Family> families, string filter) =>

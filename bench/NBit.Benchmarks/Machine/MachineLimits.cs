@@ -9,6 +9,9 @@ internal static unsafe class MachineLimits
     /// <summary>The name of <see cref="StreamingCopy" />.</summary>
     public const string StreamingCopyName = "streaming copy";
 
+    /// <summary>The name of <see cref="Reading" />.</summary>
+    public const string ReadingName = "reading";
+
     private const double PeakSeconds = 0.05;
 
     // Two buffers for the whole process; each larger than the caches, and touched.
@@ -31,7 +34,7 @@ internal static unsafe class MachineLimits
     /// <summary>The bytes of a loop that only loads.</summary>
     public static Limit Reading(double bytes) =>
         new(
-            "reading",
+            ReadingName,
             bytes,
             static () => NativeLimits.Read(Memory.Value.Source.DataAddress(), Caches.MemoryBytes, get_num_threads())
         );

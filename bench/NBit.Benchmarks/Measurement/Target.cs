@@ -15,11 +15,19 @@ internal sealed class Target
             figures => (figures.Share(limit).Median >= least, $"{figures.Share(limit).Median:0 %}")
         );
 
+    /// <summary>At least so many times as fast as the peer.</summary>
+    public static Target Speed(double least) =>
+        new(
+            $"at least {least:0.00} x the peer's speed",
+            figures => (figures.Speed.Median >= least, $"{figures.Speed.Median:0.00} x")
+        );
+
     /// <summary>At most so much more time than the peer: 0.05 for 5 %.</summary>
     public static Target MoreTime(double most) =>
         new(
             $"at most {most:0 %} more time",
-            figures => (figures.MoreTime.Median <= most, $"{Math.Round(figures.MoreTime.Median, 3) + 0.0:+0.0 %;-0.0 %}")
+            figures =>
+                (figures.MoreTime.Median <= most, $"{Math.Round(figures.MoreTime.Median, 3) + 0.0:+0.0 %;-0.0 %}")
         );
 
     /// <summary>At most so many nanoseconds more than the peer.</summary>
