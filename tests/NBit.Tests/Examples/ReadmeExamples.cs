@@ -1,5 +1,7 @@
 using NBit.Amp;
+using NBit.Checkpoints;
 using NBit.Precision;
+using NBit.Quantization;
 using NBit.Training;
 using NBit.Training.Callbacks;
 using TorchSharp;
@@ -170,6 +172,56 @@ public sealed class ReadmeExamples
         // end
         Assert.That(Directory.EnumerateFiles(Path.Combine(_folder, "run", "checkpoints")).Count(), Is.EqualTo(3));
         Assert.That(File.Exists(Path.Combine(_folder, "run", "metrics.csv")), Is.True);
+    }
+
+    [Test]
+    public void Quantized_fine_tuning()
+    {
+        var batches = Batches;
+
+        // README: QLoRA
+        var classifier = new Classifier();
+        Lora.Attach(classifier, rank: 8, targets: ["_hidden", "_output"]);
+        using var trainer = new Trainer(plugin: new BitsandbytesPrecision("nf4-dq"), maxEpochs: 1);
+        trainer.Fit(classifier, batches); // weights in 4 bits, frozen; only the adapters are trained
+        // end
+        Assert.That(classifier.parameters().Select(parameter => parameter.dtype), Does.Contain(ScalarType.Byte));
+        Assert.That(
+            Lora.Parameters(classifier).Sum(parameter => parameter.numel()),
+            Is.EqualTo(8 * (64 + 128 + 128 + 10))
+        );
+    }
+
+    [Test]
+    public void Quantized_models_in_files()
+    {
+        var batches = Batches;
+
+        // README: a quantized model
+        var model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10));
+        new BitsandbytesPrecision("nf4-dq", dtype: ScalarType.Float32).ConvertModule(model); // in place
+        using var y = model.forward(batches[0].X);
+        ModelFile.Save(model, "model.safetensors"); // the tensors and bytes that bitsandbytes writes
+
+        var other = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10));
+        ModelFile.Load(other, "model.safetensors"); // quantized from here on, too
+        // end
+        using var z = other.forward(batches[0].X);
+        Assert.That(z.allclose(y), Is.True);
+    }
+
+    [Test]
+    public void Quantized_tensors()
+    {
+        using var weight = randn(128, 64);
+
+        // README: functional
+        var (packed, state) = Functional.Quantize4Bit(weight, QuantType.NF4, compressStatistics: true);
+        using var numbers = Functional.Dequantize4Bit(packed, state);
+        // end
+        Assert.That((numbers - weight).abs().max().item<float>(), Is.LessThan(0.8));
+        packed.Dispose();
+        state.Dispose();
     }
 
     private static List<(Tensor X, Tensor Y)> MakeBatches()
