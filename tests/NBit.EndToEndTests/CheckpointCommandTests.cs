@@ -45,6 +45,52 @@ public sealed class CheckpointCommandTests
     }
 
     [Test]
+    public void Quantize_writes_a_checkpoint_in_few_bits_and_says_how_far_off_it_is(
+        [Values("nf4", "nf4-dq", "fp4", "fp4-dq", "int8")] string mode
+    )
+    {
+        const int width = 64;
+        WriteConfig("LlamaForCausalLM", "");
+        Save(
+            ("model.embed_tokens.weight", "F32", [width, width], Floats(width * width, i => i % 7)),
+            ("model.layers.0.mlp.up_proj.weight", "F32", [width, width], Floats(width * width, i => (i % 7) - 3)),
+            ("model.layers.0.mlp.down_proj.weight", "F32", [width, width], Floats(width * width, i => (i % 5) - 2)),
+            ("model.norm.weight", "F32", [width], Floats(width, _ => 1))
+        );
+        var output = Path.Combine(_folder, "quantized");
+
+        var quantize = ChildProcess.Run(
+            Tool,
+            ["quantize", _folder, output, "--mode", mode, "--ignore", "model.layers.0.mlp.down"]
+        );
+        var inspect = ChildProcess.Run(Tool, ["inspect", output, "--json"]);
+        var again = ChildProcess.Run(Tool, ["quantize", output, Path.Combine(_folder, "again")]);
+
+        Assert.That(quantize.ExitCode + inspect.ExitCode, Is.Zero, quantize.Error + inspect.Error);
+        Assert.That(
+            quantize.Output,
+            Does.Match(@"│ model\.layers\.0\.mlp\.up_proj +│ \[64, 64\] +│ +16,384 │ +[0-9,]+ │ +[0-9.]+ ?% │")
+        );
+        Assert.That(quantize.Output, Does.Contain($"1 layers in {mode}: "));
+        var layers = JsonDocument.Parse(inspect.Output).RootElement.GetProperty("quantized_layers");
+        Assert.That(layers.GetArrayLength(), Is.EqualTo(1));
+        Assert.That(layers[0].GetProperty("format").GetString(), Is.EqualTo(mode));
+        var config = JsonDocument.Parse(File.ReadAllText(Path.Combine(output, "config.json"))).RootElement;
+        var quantization = config.GetProperty("quantization_config");
+        Assert.That(quantization.GetProperty("load_in_8bit").GetBoolean(), Is.EqualTo(mode == "int8"));
+        Assert.That(
+            quantization.GetProperty("llm_int8_skip_modules")[0].GetString(),
+            Is.EqualTo("model.layers.0.mlp.down")
+        );
+        Assert.That(
+            (again.ExitCode, again.Error),
+            Is.EqualTo(
+                (1, $"nbit: {output} is quantized already: model.layers.0.mlp.up_proj is {mode} (Parameter 'input')\n")
+            )
+        );
+    }
+
+    [Test]
     public void Generate_streams_tokens_and_says_what_is_wrong()
     {
         // Every hidden state is its token's embedding, whose product with the tied embeddings is largest where the

@@ -9,7 +9,7 @@ namespace NBit.Cli.Demo;
 internal sealed class DigitsModule : TrainingModule<(Tensor Images, Tensor Labels)>
 {
     private const int Hidden = 128,
-        AdapterRank = 16;
+        AdapterRank = 32;
     private readonly Linear _input = nn.Linear(64, Hidden),
         _hidden = nn.Linear(Hidden, Hidden),
         _output = nn.Linear(Hidden, 10);
