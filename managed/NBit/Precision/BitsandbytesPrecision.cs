@@ -115,7 +115,7 @@ public sealed class BitsandbytesPrecision : PrecisionMode
                     .Where(entry => !IgnoreModules.Any(name => entry.name.StartsWith(name, StringComparison.Ordinal)))
                     .Select(entry => (entry.name, (Linear)entry.module))
                     .Where(entry => !ReferenceEquals(entry.Item2, model))
-                    .DistinctBy(entry => entry.Item2, ReferenceEqualityComparer.Instance)
+                    .DistinctBy(entry => entry.Item2.weight, ReferenceEqualityComparer.Instance)
             );
         }
 
@@ -192,10 +192,18 @@ public sealed class BitsandbytesPrecision : PrecisionMode
             var made = MakeWeight(DeferredInitializers.Draw(weight) ?? weight.detach());
             return AllowNonFinite || made.IsFinite ? made.Wrap().DetachFromDisposeScope() : throw NonFinite(made);
         }
-        catch (ArgumentException error)
+        catch (Exception error) when (error is ArgumentException or NotSupportedException)
         {
             throw new ArgumentException($"{name}.weight cannot be quantized: {error.Message}", error);
         }
+    }
+
+    // A weight in memory of its own: an adapter's, or another layer's, begins where the tensor does.
+    private static Tensor Own(Tensor weight)
+    {
+        Blocks4.CheckFloating(weight, nameof(weight));
+        DenseTensor.CheckDevice(weight, nameof(weight));
+        return LinearWeight.Of(weight) is null ? weight : weight.clone();
     }
 
     private static ArgumentException NonFinite(LinearWeight weight)
@@ -208,7 +216,7 @@ public sealed class BitsandbytesPrecision : PrecisionMode
         _mode switch
         {
             { QuantType: { } type } => Weight4bit.Quantize(weight, type, Blocksize, _mode.CompressStatistics, DataType),
-            { Trains: true } => new TrainableWeight8bit(weight, OutlierThreshold),
+            { Trains: true } => new TrainableWeight8bit(Own(weight), OutlierThreshold),
             _ => Weight8bit.Quantize(weight, OutlierThreshold),
         };
 

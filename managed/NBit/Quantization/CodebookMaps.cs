@@ -55,7 +55,7 @@ internal static class CodebookMaps
         var count = (1 << totalBits) - (signed && (addZero || totalBits < 8) ? 1 : 0);
         using var line = linspace(signed ? -1 : 0, 1, count, ScalarType.Float32);
         var values = line.data<float>().ToArray();
-        return [.. values[..(count / 2)], .. new float[256 - count], .. values[(count / 2)..]];
+        return Fill(values); // in order, also where the rounded number in the middle is a little below 0
     }
 
     public static float[] Float8(bool signed, int exponentBits, int precisionBits, int totalBits)

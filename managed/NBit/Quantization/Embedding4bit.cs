@@ -83,7 +83,7 @@ public sealed class Embedding4bit : nn.Module<Tensor, Tensor>
         if (width % QuantState.Blocksize == 0)
         {
             // Rows are whole blocks: only those that are asked for are dequantized.
-            var packed = Own.Storage.view(rows, width / 2).index_select(0, indices);
+            var packed = Own.Storage.view(rows, -1).index_select(0, indices);
             var absmax = QuantState.RecoverAbsmax().view(rows, -1).index_select(0, indices).view(-1);
             var state = QuantState with
             {

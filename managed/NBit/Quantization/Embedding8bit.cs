@@ -50,6 +50,14 @@ public sealed class Embedding8bit : nn.Module<Tensor, Tensor>
     {
         Rows8.CheckCodes(codes, nameof(codes));
         Rows8.CheckAbsmax(rowAbsmax, codes.shape[0], nameof(rowAbsmax));
+        if (dtype is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16))
+        {
+            throw new ArgumentException(
+                $"the dtype of rows is {dtype}; allowed are Float32, Float16 and BFloat16",
+                nameof(dtype)
+            );
+        }
+
         return new(new Weight8bit(codes, rowAbsmax, threshold: 0), dtype);
     }
 

@@ -31,7 +31,7 @@ public sealed class Linear8bitLt : nn.Module<Tensor, Tensor>
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(inputFeatures, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(outputFeatures, 1);
-        CheckThreshold(threshold);
+        Rows8.CheckThreshold(threshold);
         using var linear = nn.Linear(inputFeatures, outputFeatures, hasBias, dtype: dtype);
         weight = MakeWeight(linear, hasFp16Weights, threshold);
         bias = Linear4bit.CopyBias(linear);
@@ -71,7 +71,7 @@ public sealed class Linear8bitLt : nn.Module<Tensor, Tensor>
         get => Own is Weight8bit fixedWeight ? fixedWeight.Threshold : ((TrainableWeight8bit)Own).Threshold;
         set
         {
-            CheckThreshold(value);
+            Rows8.CheckThreshold(value);
             if (Own is Weight8bit fixedWeight)
             {
                 fixedWeight.Threshold = value;
@@ -94,7 +94,7 @@ public sealed class Linear8bitLt : nn.Module<Tensor, Tensor>
     public static Linear8bitLt FromLinear(Linear linear, bool hasFp16Weights = false, double threshold = 6)
     {
         ArgumentNullException.ThrowIfNull(linear);
-        CheckThreshold(threshold);
+        Rows8.CheckThreshold(threshold);
         return new(MakeWeight(linear, hasFp16Weights, threshold), Linear4bit.CopyBias(linear));
     }
 
@@ -114,7 +114,7 @@ public sealed class Linear8bitLt : nn.Module<Tensor, Tensor>
     {
         Rows8.CheckCodes(codes, nameof(codes));
         Rows8.CheckAbsmax(rowAbsmax, codes.shape[0], nameof(rowAbsmax));
-        CheckThreshold(threshold);
+        Rows8.CheckThreshold(threshold);
         return new(LinearParameters.Create(new Weight8bit(codes, rowAbsmax, threshold)), bias);
     }
 
@@ -134,22 +134,11 @@ public sealed class Linear8bitLt : nn.Module<Tensor, Tensor>
             return LinearParameters.Create(Weight8bit.Quantize(linear.weight, threshold));
         }
 
+        Blocks4.CheckFloating(linear.weight, nameof(linear));
         using var detached = linear.weight.detach();
         var made = LinearParameters.Create(new TrainableWeight8bit(detached.clone(), threshold));
         made.requires_grad = true;
         return made;
-    }
-
-    private static void CheckThreshold(double threshold)
-    {
-        if (!double.IsFinite(threshold) || threshold < 0)
-        {
-            throw new ArgumentOutOfRangeException(
-                nameof(threshold),
-                threshold,
-                "allowed are 0 (no outliers) and above"
-            );
-        }
     }
 
     private void Register()
