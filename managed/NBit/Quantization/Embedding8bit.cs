@@ -20,11 +20,18 @@ public sealed class Embedding8bit : nn.Module<Tensor, Tensor>
     {
         _dtype = dtype;
         weight = LinearParameters.Create(own);
-        register_parameter(nameof(weight), weight);
     }
 
     /// <summary>The codes, int8 [rows, dims].</summary>
-    public Parameter weight { get; }
+    public Parameter weight
+    {
+        get;
+        private set // by Module.to(), through reflection
+        {
+            field = LinearParameters.Succeed(field, value);
+            ConditionallyRegisterParameter(nameof(weight), field);
+        }
+    }
 
     /// <summary>The absmax of each row, float32 [rows] (SCB). It belongs to the embedding: do not dispose it.</summary>
     public Tensor RowAbsmax => Own.RowAbsmax;

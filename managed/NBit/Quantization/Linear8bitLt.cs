@@ -35,7 +35,6 @@ public sealed class Linear8bitLt : nn.Module<Tensor, Tensor>
         using var linear = nn.Linear(inputFeatures, outputFeatures, hasBias, dtype: dtype);
         weight = MakeWeight(linear, hasFp16Weights, threshold);
         bias = Linear4bit.CopyBias(linear);
-        Register();
     }
 
     private Linear8bitLt(Parameter weight, Parameter? bias)
@@ -43,14 +42,29 @@ public sealed class Linear8bitLt : nn.Module<Tensor, Tensor>
     {
         this.weight = weight;
         this.bias = bias;
-        Register();
     }
 
     /// <summary>The weight: int8 [out, in], or floating-point with <see cref="HasFp16Weights" />.</summary>
-    public Parameter weight { get; }
+    public Parameter weight
+    {
+        get;
+        private set // by Module.to(), through reflection
+        {
+            field = LinearParameters.Succeed(field, value);
+            ConditionallyRegisterParameter(nameof(weight), field);
+        }
+    }
 
     /// <summary>The bias [out], or null.</summary>
-    public Parameter? bias { get; }
+    public Parameter? bias
+    {
+        get;
+        private set // by Module.to(), through reflection
+        {
+            field = value;
+            ConditionallyRegisterParameter(nameof(bias), value);
+        }
+    }
 
     /// <summary>The number of inputs.</summary>
     public long InFeatures => weight.shape[1];
@@ -139,14 +153,5 @@ public sealed class Linear8bitLt : nn.Module<Tensor, Tensor>
         var made = LinearParameters.Create(new TrainableWeight8bit(detached.clone(), threshold));
         made.requires_grad = true;
         return made;
-    }
-
-    private void Register()
-    {
-        register_parameter(nameof(weight), weight);
-        if (bias is not null)
-        {
-            register_parameter(nameof(bias), bias);
-        }
     }
 }

@@ -89,7 +89,11 @@ public sealed class BitsandbytesPrecisionTests : DisposeScopeFixture
     {
         using var model = TwoLayers.Make();
         new BitsandbytesPrecision("nf4", ignoreModules: ["_last"]).ConvertModule(model);
-        var before = model.state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.detach().clone());
+        var before = model.state_dict().ToDictionary(
+            entry => entry.Key,
+            entry => entry.Value.detach().clone(),
+            StringComparer.Ordinal
+        );
         new BitsandbytesPrecision(mode).ConvertModule(model);
         AssertUntouched(model, before);
         using var own = nn.Sequential(new Linear8bitLt(4, 4, hasFp16Weights: false), nn.Linear(4, 4));
@@ -127,7 +131,11 @@ public sealed class BitsandbytesPrecisionTests : DisposeScopeFixture
     {
         using var model = TwoLayers.Make();
         SetLast(model, value);
-        var before = model.state_dict().ToDictionary(entry => entry.Key, entry => entry.Value.detach().clone());
+        var before = model.state_dict().ToDictionary(
+            entry => entry.Key,
+            entry => entry.Value.detach().clone(),
+            StringComparer.Ordinal
+        );
         TensorCount.AssertChangedBy(
             0,
             () =>
@@ -251,18 +259,27 @@ public sealed class BitsandbytesPrecisionTests : DisposeScopeFixture
     [TestCaseSource(nameof(Modes))]
     public void Converted_models_leave_no_memory_behind(string mode)
     {
-        const int models = 20;
+        const int models = 40;
         const long bytes = 4L * 1024 * 2048;
-        Make();
+        Repeat(10, mode);
         var before = Environment.WorkingSet;
-        for (var i = 0; i < models; i++)
+        Repeat(models, mode);
+
+        // A weight is kept in 4 bytes an element, in 1, or in a half; the heap keeps some of what was freed.
+        Assert.That(
+            Environment.WorkingSet - before,
+            Is.LessThan(models * bytes / (mode == "int8-training" ? 4 : 16))
+        );
+
+        static void Repeat(int times, string mode)
         {
-            Make();
+            for (var i = 0; i < times; i++)
+            {
+                Make(mode);
+            }
         }
 
-        Assert.That(Environment.WorkingSet - before, Is.LessThan(models * bytes / 8 / 3));
-
-        void Make()
+        static void Make(string mode)
         {
             using var model = nn.Sequential(nn.Linear(2048, 1024, hasBias: false));
             new BitsandbytesPrecision(mode).ConvertModule(model);
