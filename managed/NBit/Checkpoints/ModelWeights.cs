@@ -97,7 +97,7 @@ internal sealed class ModelWeights
 
         foreach (var (entry, target) in _requantized)
         {
-            using var saved = _source.Read(entry);
+            using var saved = ReadFloating(entry);
             Replace(target, own => own!.Requantize(saved));
         }
 
@@ -137,6 +137,21 @@ internal sealed class ModelWeights
             (own as Weight4bit)?.ComputeType,
             (own as Weight8bit)?.Threshold ?? UsualThreshold
         );
+
+    // In a dtype that can be quantized.
+    private Tensor ReadFloating(string entry)
+    {
+        var saved = _source.Read(entry);
+        if (saved.dtype is ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16)
+        {
+            return saved;
+        }
+
+        using (saved)
+        {
+            return saved.to(ScalarType.Float32);
+        }
+    }
 
     private void AddQuantized(string name, Tensor target, QuantizedLayer layer, nn.Module? module)
     {

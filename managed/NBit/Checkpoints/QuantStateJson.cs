@@ -91,7 +91,7 @@ internal sealed record QuantStateJson(
         var names = root.EnumerateObject().Select(property => property.Name).ToList();
         var isNested = names.Exists(name => NestedFields.Contains(name, StringComparer.Ordinal));
         string[] expected = isNested ? [.. PlainFields, .. NestedFields] : PlainFields;
-        if (names.Count != expected.Length || names.Except(expected, StringComparer.Ordinal).Any())
+        if (names.Count != expected.Length || expected.Except(names, StringComparer.Ordinal).Any())
         {
             throw new FormatException(
                 $"it has the fields [{string.Join(", ", names)}]; a state of this version has "

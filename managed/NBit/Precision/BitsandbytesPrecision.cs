@@ -116,7 +116,7 @@ public sealed class BitsandbytesPrecision : PrecisionMode
                     .Where(entry => !Ignores(entry.name))
                     .Select(entry => (entry.name, (Linear)entry.module))
                     .Where(entry => !ReferenceEquals(entry.Item2, model))
-                    .DistinctBy(entry => entry.Item2, ReferenceEqualityComparer.Instance)
+                    .DistinctBy(entry => entry.Item2.weight, ReferenceEqualityComparer.Instance)
             );
         }
 
@@ -205,11 +205,11 @@ public sealed class BitsandbytesPrecision : PrecisionMode
                     _mode.CompressStatistics,
                     DataType
                 ),
-                { Trains: true } => new TrainableWeight8bit(weight, OutlierThreshold),
+                { Trains: true } => new TrainableWeight8bit(Own(weight), OutlierThreshold),
                 _ => Weight8bit.Quantize(weight, OutlierThreshold),
             };
         }
-        catch (ArgumentException error)
+        catch (Exception error) when (error is ArgumentException or NotSupportedException)
         {
             throw new ArgumentException($"{name}.weight cannot be quantized: {error.Message}", error);
         }
@@ -223,6 +223,14 @@ public sealed class BitsandbytesPrecision : PrecisionMode
         throw new ArgumentException(
             $"{name}.weight cannot be quantized: it holds NaN or infinities; allowNonFinite: true takes it as it is"
         );
+    }
+
+    // A weight in memory of its own: an adapter's, or another layer's, begins where the tensor does.
+    private static Tensor Own(Tensor weight)
+    {
+        Blocks4.CheckFloating(weight, nameof(weight));
+        DenseTensor.CheckDevice(weight, nameof(weight));
+        return LinearWeight.Of(weight) is null ? weight : weight.clone();
     }
 
     /// <summary>The quantization_config of a config.json, as transformers writes it.</summary>

@@ -36,6 +36,11 @@ internal readonly unsafe ref struct AbsmaxArguments : IDisposable
             (state.Blocks + QuantState.NestedBlocksize - 1) / QuantState.NestedBlocksize
         );
         _offset = Checked(state.Offset, ScalarType.Float32, 1);
+        if (state.Blocks == 0)
+        {
+            return; // an empty tensor has no address, and the three go together
+        }
+
         Absmax = (float*)_nested.Address;
         Codes = (byte*)_first.Address;
         Book = nested.Code.NativeValues;
@@ -64,7 +69,8 @@ internal readonly unsafe ref struct AbsmaxArguments : IDisposable
         _offset.Dispose();
     }
 
-    private static DenseTensor Checked(Tensor tensor, ScalarType type, long count) =>
+    /// <exception cref="ArgumentException">It is of another dtype or another number of elements.</exception>
+    public static DenseTensor Checked(Tensor tensor, ScalarType type, long count) =>
         tensor.dtype == type && tensor.numel() == count
             ? DenseTensor.Of(tensor, "absmax")
             : throw new ArgumentException(

@@ -49,13 +49,28 @@ internal static unsafe class AbsmaxQuantization
     }
 
     /// <summary>The absmax of each block of a state with double quantization.</summary>
+    /// <exception cref="ArgumentException">The state is not what its shape and block sizes ask for.</exception>
     public static Tensor Recover(QuantState state)
     {
         var nested = state.Nested!;
-        using var codes = DenseTensor.Of(state.Absmax, nameof(state.Absmax));
-        using var nestedMemory = DenseTensor.Of(nested.Absmax, nameof(nested.Absmax));
-        using var offset = DenseTensor.Of(state.Offset, nameof(state.Offset));
-        var absmax = empty([state.Absmax.numel()], ScalarType.Float32);
+        if (state.Offset is null || nested.Code.Bits != 8)
+        {
+            throw new ArgumentException(
+                $"absmax is quantized with codes of {nested.Code.Bits} bits and {(state.Offset is null ? "no" : "an")} "
+                    + "offset; it takes 8 bits and an offset",
+                nameof(state)
+            );
+        }
+
+        var count = state.Blocks;
+        using var codes = AbsmaxArguments.Checked(state.Absmax, ScalarType.Byte, count);
+        using var nestedMemory = AbsmaxArguments.Checked(
+            nested.Absmax,
+            ScalarType.Float32,
+            QuantState.BlocksOf(count, nested.Blocksize)
+        );
+        using var offset = AbsmaxArguments.Checked(state.Offset, ScalarType.Float32, 1);
+        var absmax = empty([count], ScalarType.Float32);
         using var target = DenseTensor.Of(absmax, nameof(absmax));
         NativeStatus.ThrowIfFailed(
             Libnbit.nbit_absmax_dequantize(
@@ -64,7 +79,7 @@ internal static unsafe class AbsmaxQuantization
                 (byte*)codes.Address,
                 (float*)nestedMemory.Address,
                 (float*)offset.Address,
-                state.Absmax.numel(),
+                count,
                 nested.Blocksize,
                 (float*)target.Address
             )

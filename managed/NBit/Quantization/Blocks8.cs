@@ -66,7 +66,7 @@ internal static unsafe class Blocks8
         var type = output?.dtype ?? state.DataType;
         var shape = state.Shape.ToArray();
         using var plain = state.Nested is null ? null : AbsmaxQuantization.Recover(state);
-        using var absmaxMemory = DenseTensor.Of(plain ?? state.Absmax, nameof(state.Absmax));
+        using var absmaxMemory = AbsmaxArguments.Checked(plain ?? state.Absmax, ScalarType.Float32, state.Blocks);
         using var codeMemory = DenseTensor.Of(codes, nameof(codes));
         var target = output ?? empty(shape, type);
         try

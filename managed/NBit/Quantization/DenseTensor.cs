@@ -62,7 +62,8 @@ internal readonly unsafe ref struct DenseTensor : IDisposable
         return address;
     }
 
-    private static void CheckDevice(Tensor tensor, string name)
+    /// <exception cref="NotSupportedException">It is not on the CPU.</exception>
+    public static void CheckDevice(Tensor tensor, string name)
     {
         if (tensor.device_type != DeviceType.CPU)
         {

@@ -27,11 +27,18 @@ public sealed class Embedding4bit : nn.Module<Tensor, Tensor>
         : base(nameof(Embedding4bit))
     {
         weight = LinearParameters.Create(own);
-        register_parameter(nameof(weight), weight);
     }
 
     /// <summary>The packed codes, uint8 [n / 2, 1].</summary>
-    public Parameter weight { get; }
+    public Parameter weight
+    {
+        get;
+        private set // by Module.to(), through reflection
+        {
+            field = LinearParameters.Succeed(field, value);
+            ConditionallyRegisterParameter(nameof(weight), field);
+        }
+    }
 
     /// <summary>How the weight is quantized. It belongs to the embedding: do not dispose it.</summary>
     public QuantState QuantState => Own.State;
@@ -83,7 +90,7 @@ public sealed class Embedding4bit : nn.Module<Tensor, Tensor>
         if (width % QuantState.Blocksize == 0)
         {
             // Rows are whole blocks: only those that are asked for are dequantized.
-            var packed = Own.Storage.view(rows, width / 2).index_select(0, indices);
+            var packed = Own.Storage.view(rows, -1).index_select(0, indices);
             var absmax = QuantState.RecoverAbsmax().view(rows, -1).index_select(0, indices).view(-1);
             var state = QuantState with
             {

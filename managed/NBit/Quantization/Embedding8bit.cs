@@ -20,11 +20,18 @@ public sealed class Embedding8bit : nn.Module<Tensor, Tensor>
     {
         _dtype = dtype;
         weight = LinearParameters.Create(own);
-        register_parameter(nameof(weight), weight);
     }
 
     /// <summary>The codes, int8 [rows, dims].</summary>
-    public Parameter weight { get; }
+    public Parameter weight
+    {
+        get;
+        private set // by Module.to(), through reflection
+        {
+            field = LinearParameters.Succeed(field, value);
+            ConditionallyRegisterParameter(nameof(weight), field);
+        }
+    }
 
     /// <summary>The absmax of each row, float32 [rows] (SCB). It belongs to the embedding: do not dispose it.</summary>
     public Tensor RowAbsmax => Own.RowAbsmax;
@@ -50,6 +57,14 @@ public sealed class Embedding8bit : nn.Module<Tensor, Tensor>
     {
         Rows8.CheckCodes(codes, nameof(codes));
         Rows8.CheckAbsmax(rowAbsmax, codes.shape[0], nameof(rowAbsmax));
+        if (dtype is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16))
+        {
+            throw new ArgumentException(
+                $"the dtype of rows is {dtype}; allowed are Float32, Float16 and BFloat16",
+                nameof(dtype)
+            );
+        }
+
         return new(new Weight8bit(codes, rowAbsmax, threshold: 0), dtype);
     }
 

@@ -136,6 +136,8 @@ public static class Functional
         ArgumentNullException.ThrowIfNull(x);
         Rows8.CheckCodes(codes, nameof(codes));
         Rows8.CheckAbsmax(rowAbsmax, codes.shape[0], nameof(rowAbsmax));
+        Rows8.CheckBias(bias, codes.shape[0]);
+        Rows8.CheckThreshold(threshold);
         return x.dim() > 0 && x.shape[^1] == codes.shape[1]
             ? Int8Products.Forward(codes, rowAbsmax, x, bias, threshold)
             : throw new ArgumentException(

@@ -9,6 +9,7 @@ internal static unsafe class Int8Products
     /// <summary>A weight in 8 bits, rounded to float16 first as bitsandbytes does.</summary>
     public static Int8Rows QuantizeWeight(Tensor weight)
     {
+        Blocks4.CheckFloating(weight, nameof(weight));
         using var scope = NewDisposeScope();
         return Functional.Int8VectorwiseQuantize(weight.detach().to(ScalarType.Float16)).MoveToOuterDisposeScope();
     }

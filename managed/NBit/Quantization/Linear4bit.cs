@@ -38,7 +38,6 @@ public sealed class Linear4bit : nn.Module<Tensor, Tensor>
         var own = Weight4bit.Quantize(linear.weight, quantType, blocksize, compressStatistics, computeDtype);
         weight = LinearParameters.Create(own);
         bias = CopyBias(linear);
-        Register();
     }
 
     private Linear4bit(Weight4bit own, Parameter? bias)
@@ -46,14 +45,29 @@ public sealed class Linear4bit : nn.Module<Tensor, Tensor>
     {
         weight = LinearParameters.Create(own);
         this.bias = bias;
-        Register();
     }
 
     /// <summary>The packed codes, uint8 [n / 2, 1].</summary>
-    public Parameter weight { get; }
+    public Parameter weight
+    {
+        get;
+        private set // by Module.to(), through reflection
+        {
+            field = LinearParameters.Succeed(field, value);
+            ConditionallyRegisterParameter(nameof(weight), field);
+        }
+    }
 
     /// <summary>The bias [out], or null.</summary>
-    public Parameter? bias { get; }
+    public Parameter? bias
+    {
+        get;
+        private set // by Module.to(), through reflection
+        {
+            field = value;
+            ConditionallyRegisterParameter(nameof(bias), value);
+        }
+    }
 
     /// <summary>The number of inputs.</summary>
     public long InFeatures => Own.InFeatures;
@@ -158,14 +172,5 @@ public sealed class Linear4bit : nn.Module<Tensor, Tensor>
         using var detached = bias.detach();
         using var copy = detached.clone();
         return (Parameter)new Parameter(copy, bias.requires_grad).DetachFromDisposeScope();
-    }
-
-    private void Register()
-    {
-        register_parameter(nameof(weight), weight);
-        if (bias is not null)
-        {
-            register_parameter(nameof(bias), bias);
-        }
     }
 }

@@ -31,11 +31,10 @@ public sealed class Linear8bitLt : nn.Module<Tensor, Tensor>
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(inputFeatures, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(outputFeatures, 1);
-        CheckThreshold(threshold);
+        Rows8.CheckThreshold(threshold);
         using var linear = nn.Linear(inputFeatures, outputFeatures, hasBias, dtype: dtype);
         weight = MakeWeight(linear, hasFp16Weights, threshold);
         bias = Linear4bit.CopyBias(linear);
-        Register();
     }
 
     private Linear8bitLt(Parameter weight, Parameter? bias)
@@ -43,14 +42,29 @@ public sealed class Linear8bitLt : nn.Module<Tensor, Tensor>
     {
         this.weight = weight;
         this.bias = bias;
-        Register();
     }
 
     /// <summary>The weight: int8 [out, in], or floating-point with <see cref="HasFp16Weights" />.</summary>
-    public Parameter weight { get; }
+    public Parameter weight
+    {
+        get;
+        private set // by Module.to(), through reflection
+        {
+            field = LinearParameters.Succeed(field, value);
+            ConditionallyRegisterParameter(nameof(weight), field);
+        }
+    }
 
     /// <summary>The bias [out], or null.</summary>
-    public Parameter? bias { get; }
+    public Parameter? bias
+    {
+        get;
+        private set // by Module.to(), through reflection
+        {
+            field = value;
+            ConditionallyRegisterParameter(nameof(bias), value);
+        }
+    }
 
     /// <summary>The number of inputs.</summary>
     public long InFeatures => weight.shape[1];
@@ -71,7 +85,7 @@ public sealed class Linear8bitLt : nn.Module<Tensor, Tensor>
         get => Own is Weight8bit fixedWeight ? fixedWeight.Threshold : ((TrainableWeight8bit)Own).Threshold;
         set
         {
-            CheckThreshold(value);
+            Rows8.CheckThreshold(value);
             if (Own is Weight8bit fixedWeight)
             {
                 fixedWeight.Threshold = value;
@@ -94,7 +108,7 @@ public sealed class Linear8bitLt : nn.Module<Tensor, Tensor>
     public static Linear8bitLt FromLinear(Linear linear, bool hasFp16Weights = false, double threshold = 6)
     {
         ArgumentNullException.ThrowIfNull(linear);
-        CheckThreshold(threshold);
+        Rows8.CheckThreshold(threshold);
         return new(MakeWeight(linear, hasFp16Weights, threshold), Linear4bit.CopyBias(linear));
     }
 
@@ -114,7 +128,7 @@ public sealed class Linear8bitLt : nn.Module<Tensor, Tensor>
     {
         Rows8.CheckCodes(codes, nameof(codes));
         Rows8.CheckAbsmax(rowAbsmax, codes.shape[0], nameof(rowAbsmax));
-        CheckThreshold(threshold);
+        Rows8.CheckThreshold(threshold);
         return new(LinearParameters.Create(new Weight8bit(codes, rowAbsmax, threshold)), bias);
     }
 
@@ -134,30 +148,10 @@ public sealed class Linear8bitLt : nn.Module<Tensor, Tensor>
             return LinearParameters.Create(Weight8bit.Quantize(linear.weight, threshold));
         }
 
+        Blocks4.CheckFloating(linear.weight, nameof(linear));
         using var detached = linear.weight.detach();
         var made = LinearParameters.Create(new TrainableWeight8bit(detached.clone(), threshold));
         made.requires_grad = true;
         return made;
-    }
-
-    private static void CheckThreshold(double threshold)
-    {
-        if (!double.IsFinite(threshold) || threshold < 0)
-        {
-            throw new ArgumentOutOfRangeException(
-                nameof(threshold),
-                threshold,
-                "allowed are 0 (no outliers) and above"
-            );
-        }
-    }
-
-    private void Register()
-    {
-        register_parameter(nameof(weight), weight);
-        if (bias is not null)
-        {
-            register_parameter(nameof(bias), bias);
-        }
     }
 }

@@ -13,8 +13,8 @@ internal abstract unsafe class LinearWeight : IDisposable
 {
     private readonly Tensor _storage;
 
-    /// <param name="storage">The weight as it is kept: contiguous, with elements; owned from here on.</param>
-    protected LinearWeight(Tensor storage) => _storage = storage.DetachFromDisposeScope();
+    /// <param name="storage">The weight as it is kept, with elements; owned from here on.</param>
+    protected LinearWeight(Tensor storage) => _storage = Dense(storage).DetachFromDisposeScope();
 
     /// <summary>The number of outputs.</summary>
     public abstract long OutFeatures { get; }
@@ -122,7 +122,7 @@ internal abstract unsafe class LinearWeight : IDisposable
         }
 
         using (output)
-        using (var added = adapter.Forward(input))
+        using (var added = adapter.Forward(input, output.dtype))
         {
             return output + added;
         }
@@ -141,6 +141,20 @@ internal abstract unsafe class LinearWeight : IDisposable
     /// <summary>Disposes what belongs to the weight besides its storage.</summary>
     protected abstract void ReleaseState();
 
+    // libnbit and libtorch are given the address of elements that are side by side.
+    private static Tensor Dense(Tensor storage)
+    {
+        if (storage.is_contiguous())
+        {
+            return storage;
+        }
+
+        using (storage)
+        {
+            return storage.contiguous();
+        }
+    }
+
     private void CheckShapes(Tensor input, Tensor? bias)
     {
         if (input.dim() == 0 || input.shape[^1] != InFeatures)
@@ -151,19 +165,9 @@ internal abstract unsafe class LinearWeight : IDisposable
             );
         }
 
-        if (
-            bias is not null
-            && (
-                bias.numel() != OutFeatures
-                || bias.dtype is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16)
-            )
-        )
+        if (this is not FloatWeight) // of which libtorch checks it, and takes more dtypes
         {
-            throw new ArgumentException(
-                $"the bias is {bias.dtype} of {bias.numel()} elements; a layer of {OutFeatures} outputs takes Float32, "
-                    + $"Float16 or BFloat16 of {OutFeatures}",
-                nameof(bias)
-            );
+            Rows8.CheckBias(bias, OutFeatures);
         }
     }
 

@@ -13,12 +13,16 @@ namespace NBit.Quantization;
 /// </summary>
 /// <remarks>
 /// Layers stay the objects that they are, in fields of their own types. Their adapters are modules inside them, named
-/// <c>lora_A</c> [rank, in] and <c>lora_B</c> [out, rank]: state dicts and <c>parameters()</c> have them.
+/// <c>lora_A</c> [rank, in] and <c>lora_B</c> [out, rank]: state dicts and <c>parameters()</c> have them. Layers that share
+/// a weight share its adapter.
 /// </remarks>
 public static class Lora
 {
     private const string A = "lora_A",
-        B = "lora_B";
+        B = "lora_B",
+        DropoutName = "lora_dropout";
+
+    private static readonly string[] Names = [A, B, DropoutName];
 
     /// <summary>Adds adapters to the layers of a model that the targets name, and freezes everything else.</summary>
     /// <param name="model">The model; as it was if this throws.</param>
@@ -44,6 +48,19 @@ public static class Lora
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentOutOfRangeException.ThrowIfLessThan(rank, 1);
+        if (!double.IsFinite(alpha))
+        {
+            throw new ArgumentOutOfRangeException(nameof(alpha), alpha, "allowed are finite numbers");
+        }
+
+        if (dtype is not (null or ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16))
+        {
+            throw new ArgumentException(
+                $"the dtype of adapters is {dtype}; allowed are Float32, Float16, BFloat16, and null for Float32",
+                nameof(dtype)
+            );
+        }
+
         if (dropout is not (>= 0 and < 1))
         {
             throw new ArgumentOutOfRangeException(nameof(dropout), dropout, "allowed are 0 and above, below 1");
@@ -84,7 +101,9 @@ public static class Lora
     public static IEnumerable<Parameter> Parameters(nn.Module model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        return Adapted(model).SelectMany(entry => entry.Adapter.A.parameters().Concat(entry.Adapter.B.parameters()));
+        return Adapted(model)
+            .DistinctBy(entry => entry.Adapter)
+            .SelectMany(entry => entry.Adapter.A.parameters().Concat(entry.Adapter.B.parameters()));
     }
 
     /// <summary>Adds what the adapters learned to the weights, and removes the adapters.</summary>
@@ -104,13 +123,14 @@ public static class Lora
         }
 
         using var grad = no_grad();
-        foreach (var (layer, adapter) in adapted)
+        foreach (var (layer, adapter) in adapted.DistinctBy(entry => entry.Adapter))
         {
             using var scope = NewDisposeScope();
             var learned = adapter.B.weight.mm(adapter.A.weight) * adapter.Scaling;
             layer.Weight.add_(learned.to(layer.Weight.dtype));
-            Detach(layer);
         }
+
+        adapted.ForEach(entry => Detach(entry.Layer));
     }
 
     /// <summary>Removes the adapters of a model.</summary>
@@ -135,15 +155,13 @@ public static class Lora
             LinearParameters.Set(layer.Weight, wrapped);
         }
 
-        var a = nn.Linear(weight.InFeatures, rank, hasBias: false, dtype: dtype);
-        var b = nn.Linear(rank, weight.OutFeatures, hasBias: false, dtype: dtype);
-        nn.init.zeros_(b.weight);
-        weight.Adapter = new LoraAdapter(a, b, dropout > 0 ? nn.Dropout(dropout) : null, scaling);
-        layer.Module.register_module(A, a);
-        layer.Module.register_module(B, b);
-        if (weight.Adapter.Dropout is { } dropped)
+        // Layers that share a weight share its adapter.
+        var adapter = weight.Adapter ??= LoraAdapter.Create(weight, rank, scaling, dropout, dtype);
+        layer.Module.register_module(A, adapter.A);
+        layer.Module.register_module(B, adapter.B);
+        if (adapter.Dropout is { } dropped)
         {
-            layer.Module.register_module("lora_dropout", dropped); // train() and eval() reach it
+            layer.Module.register_module(DropoutName, dropped); // train() and eval() reach it
         }
     }
 
@@ -151,7 +169,7 @@ public static class Lora
     {
         var weight = LinearWeight.Of(layer.Weight)!;
         var children = Submodules(layer.Module);
-        foreach (var name in (string[])[A, B, "lora_dropout"])
+        foreach (var name in Names.Where(children.ContainsKey))
         {
             children.Remove(name);
         }

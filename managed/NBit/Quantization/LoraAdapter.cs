@@ -14,6 +14,15 @@ internal sealed class LoraAdapter(Linear a, Linear b, Dropout? dropout, double s
 
     public double Scaling => scaling;
 
+    /// <summary>An adapter that adds nothing yet: A is random, B is 0.</summary>
+    public static LoraAdapter Create(LinearWeight weight, int rank, double scaling, double dropout, ScalarType dtype)
+    {
+        var a = nn.Linear(weight.InFeatures, rank, hasBias: false, dtype: dtype);
+        var b = nn.Linear(rank, weight.OutFeatures, hasBias: false, dtype: dtype);
+        nn.init.zeros_(b.weight);
+        return new(a, b, dropout > 0 ? nn.Dropout(dropout) : null, scaling);
+    }
+
     /// <summary>The modules of all adapters of a model: those are no layers of the model itself.</summary>
     public static HashSet<nn.Module> ModulesIn(nn.Module model)
     {
@@ -36,12 +45,14 @@ internal sealed class LoraAdapter(Linear a, Linear b, Dropout? dropout, double s
         dropout?.Dispose();
     }
 
-    public Tensor Forward(Tensor input)
+    /// <param name="input">[..., in].</param>
+    /// <param name="dtype">That of the result, which is added to the layer's output.</param>
+    public Tensor Forward(Tensor input, ScalarType dtype)
     {
         using var scope = NewDisposeScope();
         var x = input.dtype == a.weight.dtype ? input : input.to(a.weight.dtype);
         var dropped = dropout is null ? x : dropout.forward(x);
         var added = b.forward(a.forward(dropped)) * scaling;
-        return (added.dtype == input.dtype ? added : added.to(input.dtype)).MoveToOuterDisposeScope();
+        return (added.dtype == dtype ? added : added.to(dtype)).MoveToOuterDisposeScope();
     }
 }

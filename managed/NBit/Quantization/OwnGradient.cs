@@ -60,16 +60,17 @@ internal static unsafe class OwnGradient
         private int _users,
             _pending;
 
-        /// <summary>Another handle of a tensor, which gets a gradient made from the output's.</summary>
+        /// <summary>A view of a tensor, which gets a gradient made from the output's; the tensor's own gradient is the
+        /// sum over all its uses.</summary>
         public Tensor Lead(Tensor tensor, Func<Tensor, Tensor> gradientOf)
         {
+            var own = tensor.view(tensor.shape);
             if (!tensor.requires_grad)
             {
-                return tensor.alias();
+                return own;
             }
 
             _users++;
-            var own = tensor.alias();
             GradientHook.Attach(own, _ => Use(gradientOf));
             return own;
         }

@@ -41,7 +41,7 @@ public sealed record QuantState : IDisposable
     public long Count => Shape.Aggregate(1L, (product, size) => checked(product * size));
 
     /// <summary>The number of blocks.</summary>
-    public long Blocks => (Count + Blocksize - 1) / Blocksize;
+    public long Blocks => BlocksOf(Count, Blocksize);
 
     /// <summary>The bytes of absmax and, with double quantization, of its state.</summary>
     public long Bytes =>
@@ -68,6 +68,11 @@ public sealed record QuantState : IDisposable
         Offset?.Dispose();
         Nested?.Dispose();
     }
+
+    internal static long BlocksOf(long count, int blocksize) =>
+        blocksize >= 1
+            ? (count + blocksize - 1) / blocksize
+            : throw new ArgumentException($"the state's block size is {blocksize}; allowed are 1 and above");
 
     internal QuantState DetachFromDisposeScope()
     {

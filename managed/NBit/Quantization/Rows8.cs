@@ -11,15 +11,7 @@ internal static unsafe class Rows8
         ArgumentNullException.ThrowIfNull(source);
         Blocks4.CheckFloating(source, nameof(source));
         CheckMatrix(source, nameof(source));
-        if (!double.IsFinite(threshold) || threshold < 0)
-        {
-            throw new ArgumentOutOfRangeException(
-                nameof(threshold),
-                threshold,
-                "allowed are 0 (no outliers) and above"
-            );
-        }
-
+        CheckThreshold(threshold);
         var (rows, columns) = (source.shape[0], source.shape[1]);
         using var scope = NewDisposeScope();
         var codes = empty([rows, columns], ScalarType.Int8);
@@ -130,6 +122,7 @@ internal static unsafe class Rows8
 
         CheckAbsmax(rowAbsmax, product.shape[0], nameof(rowAbsmax));
         CheckAbsmax(columnAbsmax, product.shape[1], nameof(columnAbsmax));
+        CheckBias(bias, product.shape[1]);
         using var productMemory = DenseTensor.Of(product, nameof(product));
         using var rowMemory = DenseTensor.Of(rowAbsmax, nameof(rowAbsmax));
         using var columnMemory = DenseTensor.Of(columnAbsmax, nameof(columnAbsmax));
@@ -181,6 +174,39 @@ internal static unsafe class Rows8
             throw new ArgumentException(
                 $"{name} is {absmax.dtype} of {absmax.numel()} elements; it must be Float32 of {count}",
                 name
+            );
+        }
+    }
+
+    /// <exception cref="ArgumentOutOfRangeException">It is negative or not finite.</exception>
+    public static void CheckThreshold(double threshold)
+    {
+        if (!double.IsFinite(threshold) || threshold < 0)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(threshold),
+                threshold,
+                "allowed are 0 (no outliers) and above"
+            );
+        }
+    }
+
+    /// <exception cref="ArgumentException">It is not float32, float16 or bfloat16 [count].</exception>
+    public static void CheckBias(Tensor? bias, long count)
+    {
+        if (
+            bias is not null
+            && (
+                bias.dim() != 1
+                || bias.shape[0] != count
+                || bias.dtype is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16)
+            )
+        )
+        {
+            throw new ArgumentException(
+                $"the bias is {bias.dtype} [{string.Join(", ", bias.shape)}]; a layer of {count} outputs takes Float32, "
+                    + $"Float16 or BFloat16 [{count}]",
+                nameof(bias)
             );
         }
     }

@@ -23,26 +23,28 @@ internal sealed class TrainableWeight8bit(Tensor weight, double threshold) : Lin
 
     protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias)
     {
+        using var scope = NewDisposeScope();
         var rows = Int8Products.QuantizeWeight(weight);
         var y = Int8Products.Forward(rows.Codes, rows.RowAbsmax, input, bias, Threshold);
         if (!OwnGradient.IsNeeded(input, bias, weight))
         {
-            rows.Dispose();
-            return y;
+            return y.MoveToOuterDisposeScope();
         }
 
         // The weight may change before the backward pass, which needs the codes of this forward.
         var saved = new Saved(rows, input);
         var type = weight.dtype;
-        return OwnGradient.Attach(
-            y,
-            input,
-            bias,
-            gradient => Int8Products.InputGradient(rows.Codes, rows.RowAbsmax, gradient),
-            weight,
-            gradient => Int8Products.WeightGradient(gradient, saved.Input, Threshold, type),
-            saved
-        );
+        return OwnGradient
+            .Attach(
+                y,
+                input,
+                bias,
+                gradient => Int8Products.InputGradient(rows.Codes, rows.RowAbsmax, gradient),
+                weight,
+                gradient => Int8Products.WeightGradient(gradient, saved.Input, Threshold, type),
+                saved
+            )
+            .MoveToOuterDisposeScope();
     }
 
     protected override void ReleaseState() { }

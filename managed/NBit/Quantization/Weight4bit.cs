@@ -11,17 +11,10 @@ internal sealed unsafe class Weight4bit : LinearWeight
     /// <param name="computeType">float32, float16 or bfloat16: what operands are rounded to; null for the input's.</param>
     /// <exception cref="ArgumentException">The state is not that of a matrix.</exception>
     public Weight4bit(Tensor packed, QuantState state, ScalarType? computeType)
-        : base(packed)
+        : base(Checked(packed, state))
     {
         State = state.DetachFromDisposeScope();
         ComputeType = computeType;
-        if (state.Shape.Count != 2)
-        {
-            throw new ArgumentException(
-                $"the weight is [{string.Join(", ", state.Shape)}]; a linear layer's has two dimensions",
-                nameof(state)
-            );
-        }
     }
 
     public QuantState State { get; }
@@ -69,6 +62,14 @@ internal sealed unsafe class Weight4bit : LinearWeight
     }
 
     protected override void ReleaseState() => State.Dispose();
+
+    private static Tensor Checked(Tensor packed, QuantState state) =>
+        state.Shape.Count == 2
+            ? packed
+            : throw new ArgumentException(
+                $"the weight is [{string.Join(", ", state.Shape)}]; a layer's has two dimensions",
+                nameof(state)
+            );
 
     private Tensor Multiply(Tensor x, Tensor? bias, ScalarType type)
     {

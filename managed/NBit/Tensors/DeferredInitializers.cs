@@ -13,7 +13,7 @@ internal sealed unsafe class DeferredInitializers : IDisposable
     private readonly bool _previous = Set(true);
 
     /// <summary>A new tensor filled by the initializer that was put off for another one; it stays put off.</summary>
-    /// <returns>The new tensor; null where nothing was put off.</returns>
+    /// <returns>The new tensor; null where nothing was put off, or the tensor was filled since.</returns>
     public static Tensor? Draw(Tensor tensor)
     {
         var drawn = empty(tensor.shape, tensor.dtype, tensor.device);
@@ -26,13 +26,11 @@ internal sealed unsafe class DeferredInitializers : IDisposable
         return null;
     }
 
-    /// <summary>Runs what was put off for a tensor, on it.</summary>
+    /// <summary>Runs what was put off for a tensor, on it, unless it was filled since.</summary>
     public static void Complete(Tensor tensor)
     {
-        if (Run(tensor, tensor))
-        {
-            Forget(tensor);
-        }
+        Run(tensor, tensor);
+        Forget(tensor);
     }
 
     /// <summary>Ends that an initializer is put off for a tensor.</summary>

@@ -1,5 +1,6 @@
 using NBit.Interop;
 using NBit.Native;
+using NBit.Quantization;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -62,6 +63,7 @@ internal static unsafe class TensorCasts
 
         foreach (var (target, data) in replacements)
         {
+            LinearWeight.MoveAdapter(target, data);
             NativeStatus.ThrowIfFailed(
                 LibnbitTorch.nbit_torch_tensor_set_data((void*)target.Handle, (void*)data.Handle)
             );
@@ -71,7 +73,7 @@ internal static unsafe class TensorCasts
         {
             if (replacement(target) is { } data)
             {
-                replacements.Add((target, data));
+                replacements.Add((target, LinearParameters.Rewrap(target, data)));
             }
         }
     }

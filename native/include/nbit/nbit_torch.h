@@ -64,7 +64,8 @@ NBIT_EXPORT int32_t nbit_torch_initializers_defer(int32_t defer, int32_t* previo
 /// Runs the initializer that was put off for a tensor, which stays put off.
 /// \param tensor An at::Tensor*.
 /// \param target An at::Tensor* that is filled: `tensor` itself, or one of the same shape.
-/// \param was_deferred Receives 1, or 0 where nothing was put off for the tensor; then nothing is done.
+/// \param was_deferred Receives 1, or 0 where nothing was put off for the tensor, or it was filled since (by another
+///                     initializer, or from a checkpoint); then nothing is done.
 NBIT_EXPORT int32_t nbit_torch_initializer_run(void* tensor, void* target, int32_t* was_deferred);
 
 /// Ends that an initializer is put off for a tensor, without running it. Does nothing where none is.

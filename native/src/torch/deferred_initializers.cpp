@@ -2,9 +2,11 @@
 #include "base/memory.h"
 #include "torch/guard.h"
 
+#include <cstring>
 #include <mutex>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 
 namespace nbit::torch
 {
@@ -22,10 +24,12 @@ struct Deferred {
 class Registry
 {
 public:
-    void add(void* impl, const Deferred& deferred)
+    // Gives back what was there for the tensor.
+    std::optional<Deferred> add(void* impl, const Deferred& deferred)
     {
         const std::lock_guard lock(mutex_);
-        entries_.insert_or_assign(impl, deferred);
+        const auto [place, added] = entries_.try_emplace(impl, deferred);
+        return added ? std::nullopt : std::optional(std::exchange(place->second, deferred));
     }
 
     std::optional<Deferred> find(void* impl)
@@ -58,23 +62,69 @@ Registry& registry()
     return *instance;
 }
 
-bool is_matrix(const Library& torch, const Tensor& tensor)
+// A signaling NaN, which no arithmetic makes: the upper half is one in float16 and bfloat16 too.
+constexpr uint32_t mark_bits = 0x7fa5c3e1;
+
+// The mark at both ends of a matrix whose initializer is put off. Where it is gone, somebody filled the matrix: another
+// initializer, a checkpoint. Only two pages of memory are touched.
+class Mark
 {
-    int64_t dimensions = 0;
-    Tensor borrowed(tensor);
-    return torch.get_dim(&borrowed, &dimensions) == 0 && dimensions == 2;
-}
+public:
+    Mark(const Library& torch, const Tensor& tensor)
+    {
+        int64_t dimensions = 0, count = 0, *sizes = nullptr, *strides = nullptr;
+        int32_t layout = -1, device = -1, type = -1;
+        void* data = nullptr;
+        Tensor borrowed(tensor);
+        if (torch.get_dim(&borrowed, &dimensions) != 0 || dimensions != 2 ||
+            torch.get_layout(&borrowed, &layout) != 0 || layout != strided_layout ||
+            torch.get_device_type(&borrowed, &device) != 0 || device != cpu_device ||
+            torch.get_dtype(&borrowed, &type) != 0 || torch.get_numel(&borrowed, &count) != 0 || count == 0 ||
+            torch.get_data_ptr(&borrowed, &data) != 0 || !data || torch.get_sizes(&borrowed, &sizes) != 0 ||
+            torch.get_strides(&borrowed, &strides) != 0 || strides[1] != 1 || strides[0] != sizes[1])
+            return;
+        size_ = type == NBIT_DATA_TYPE_FLOAT32                                      ? 4
+                : type == NBIT_DATA_TYPE_FLOAT16 || type == NBIT_DATA_TYPE_BFLOAT16 ? 2
+                                                                                    : 0;
+        first_ = static_cast<char*>(data);
+        last_ = first_ + static_cast<size_t>(count - 1) * size_;
+    }
+
+    // False for a tensor that is no contiguous matrix of the CPU's in a dtype of the quantizing modes.
+    bool is_possible() const { return size_ != 0; }
+
+    void set() const
+    {
+        std::memcpy(first_, bytes(), size_);
+        std::memcpy(last_, bytes(), size_);
+    }
+
+    bool is_set() const
+    {
+        return is_possible() && std::memcmp(first_, bytes(), size_) == 0 && std::memcmp(last_, bytes(), size_) == 0;
+    }
+
+private:
+    // The upper bytes of the bits (x86-64 is little-endian).
+    const char* bytes() const { return reinterpret_cast<const char*>(&mark_bits) + (sizeof(mark_bits) - size_); }
+
+    char *first_ = nullptr, *last_ = nullptr;
+    size_t size_ = 0;
+};
 
 } // namespace
 
 bool defer_initializer(const Library& torch, const Tensor& tensor, const KaimingUniform& initializer) noexcept
 {
-    if (!defers || !is_matrix(torch, tensor)) return false;
+    if (!defers) return false;
+    const Mark mark(torch, tensor);
     Tensor borrowed(tensor);
     Tensor* handle = nullptr;
-    if (torch.new_reference(&borrowed, &handle) != 0) return false;
+    if (!mark.is_possible() || torch.new_reference(&borrowed, &handle) != 0) return false;
     try {
-        registry().add(tensor.impl, {handle, initializer});
+        const std::optional<Deferred> previous = registry().add(tensor.impl, {handle, initializer});
+        if (previous) torch.delete_tensor(previous->handle);
+        mark.set();
         return true;
     } catch (...) {
         torch.delete_tensor(handle);
@@ -101,11 +151,11 @@ int32_t nbit_torch_initializer_run(void* tensor, void* target, int32_t* was_defe
         const Tensor &t = defined(torch, tensor, "tensor"), &into = defined(torch, target, "target");
         int32_t& found = required(was_deferred, "was_deferred");
         const std::optional<Deferred> deferred = registry().find(t.impl);
-        if (deferred) {
+        found = deferred && Mark(torch, t).is_set();
+        if (found) {
             const KaimingUniform& initializer = deferred->initializer;
             torch.initializers.kaiming_uniform_(&into, initializer.slope, initializer.mode, initializer.nonlinearity);
         }
-        found = deferred.has_value();
     });
 }
 

@@ -13,7 +13,8 @@ struct KaimingUniform {
     int64_t mode, nonlinearity;
 };
 
-// False where the initializer has to run now: nothing is put off on this thread, or the tensor is no matrix.
+// False where the initializer has to run now: nothing is put off on this thread, or the tensor is no matrix of the
+// CPU's in float32, float16 or bfloat16.
 bool defer_initializer(const Library& torch, const Tensor& tensor, const KaimingUniform& initializer) noexcept;
 
 } // namespace nbit::torch

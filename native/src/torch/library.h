@@ -35,6 +35,7 @@ struct TensorList {
 };
 
 constexpr int32_t strided_layout = 0; // c10::Layout::Strided
+constexpr int32_t cpu_device = 0;     // c10::DeviceType::CPU
 
 using TensorHook = std::function<Tensor(const Tensor&)>;
 
@@ -92,6 +93,11 @@ using TensorHook = std::function<Tensor(const Tensor&)>;
     X(get_data_ptr, int32_t (*)(Tensor*, void**), "aoti_torch_get_data_ptr")                                           \
     X(get_layout, int32_t (*)(Tensor*, int32_t*), "aoti_torch_get_layout")                                             \
     X(get_dim, int32_t (*)(Tensor*, int64_t*), "aoti_torch_get_dim")                                                   \
+    X(get_sizes, int32_t (*)(Tensor*, int64_t**), "aoti_torch_get_sizes")                                              \
+    X(get_strides, int32_t (*)(Tensor*, int64_t**), "aoti_torch_get_strides")                                          \
+    X(get_numel, int32_t (*)(Tensor*, int64_t*), "aoti_torch_get_numel")                                               \
+    X(get_dtype, int32_t (*)(Tensor*, int32_t*), "aoti_torch_get_dtype")                                               \
+    X(get_device_type, int32_t (*)(Tensor*, int32_t*), "aoti_torch_get_device_type")                                   \
     X(parallel_for, int32_t (*)(int64_t, int64_t, int64_t, void (*)(int64_t, int64_t, void*), void*),                  \
       "torch_parallel_for")                                                                                            \
     /* LibTorchSharp */                                                                                                \

@@ -95,6 +95,19 @@ Tensor* LinearWeight::apply(const Tensor* input, const Tensor* weight, const Ten
     return static_cast<Tensor*>(result);
 }
 
+// Views that begin where the weight does are other matrices: some of its rows, or its transpose.
+bool LinearWeight::is_whole_in(const Library& torch, Tensor& tensor) const
+{
+    int64_t dimensions = 0, *given = nullptr, *strides = nullptr;
+    if (torch.get_dim(&tensor, &dimensions) != 0 || dimensions != static_cast<int64_t>(sizes.size()) ||
+        torch.get_sizes(&tensor, &given) != 0 || torch.get_strides(&tensor, &strides) != 0)
+        return false;
+    int64_t stride = 1;
+    for (size_t i = sizes.size(); i-- > 0; stride *= sizes[i])
+        if (given[i] != sizes[i] || (sizes[i] != 1 && strides[i] != stride)) return false;
+    return true;
+}
+
 std::shared_ptr<const LinearWeight> find_linear_weight(const Library& torch, const Tensor& weight)
 {
     if (registry().empty()) return nullptr;
@@ -103,7 +116,8 @@ std::shared_ptr<const LinearWeight> find_linear_weight(const Library& torch, con
     Tensor borrowed(weight);
     if (torch.get_layout(&borrowed, &layout) != 0 || layout != strided_layout) return nullptr;
     if (torch.get_data_ptr(&borrowed, &data) != 0 || !data) return nullptr;
-    return registry().find(data);
+    std::shared_ptr<const LinearWeight> found = registry().find(data);
+    return found && found->is_whole_in(torch, borrowed) ? found : nullptr;
 }
 
 } // namespace nbit::torch
@@ -132,7 +146,7 @@ int32_t nbit_torch_linear_weight_create(void* data, int32_t data_type, const int
             if (sizes[i] < 1)
                 throw Error(NBIT_STATUS_INVALID_ARGUMENT, "sizes[%d] is %lld; a weight has elements", i,
                             static_cast<long long>(sizes[i]));
-        registry().add(data, {linear, release, state});
+        registry().add(data, {linear, release, state, {sizes, sizes + dimensions}});
         const auto type = static_cast<int8_t>(data_type);
         Tensor* made = torch.from_memory(data, release_weight, sizes, dimensions, type, type, 0, -1, false);
         if (!made) {
