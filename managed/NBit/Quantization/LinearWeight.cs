@@ -151,17 +151,11 @@ internal abstract unsafe class LinearWeight : IDisposable
             );
         }
 
-        if (
-            bias is not null
-            && (
-                bias.numel() != OutFeatures
-                || bias.dtype is not (ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16)
-            )
-        )
+        if (bias is not null && (bias.numel() != OutFeatures || !bias.is_floating_point()))
         {
             throw new ArgumentException(
-                $"the bias is {bias.dtype} of {bias.numel()} elements; a layer of {OutFeatures} outputs takes Float32, "
-                    + $"Float16 or BFloat16 of {OutFeatures}",
+                $"the bias is {bias.dtype} of {bias.numel()} elements; a layer of {OutFeatures} outputs takes a "
+                    + $"floating-point one of {OutFeatures}",
                 nameof(bias)
             );
         }
