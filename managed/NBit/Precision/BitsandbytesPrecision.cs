@@ -254,7 +254,7 @@ public sealed class BitsandbytesPrecision : PrecisionMode
                     _mode.CompressStatistics,
                     DataType
                 ),
-                { Trains: true } => new TrainableWeight8bit(weight, OutlierThreshold),
+                { Trains: true } => new TrainableWeight8bit(OwnMemory(weight), OutlierThreshold),
                 _ => Weight8bit.Quantize(weight, OutlierThreshold),
             };
         }
@@ -273,6 +273,9 @@ public sealed class BitsandbytesPrecision : PrecisionMode
             $"{name}.weight cannot be quantized: it holds NaN or infinities; allowNonFinite: true takes it as it is"
         );
     }
+
+    // Where an adapter holds the weight already, the memory is that of another LinearWeight.
+    private static Tensor OwnMemory(Tensor weight) => LinearWeight.Of(weight) is null ? weight : weight.clone();
 
     /// <summary>The quantization_config of a config.json, as transformers writes it.</summary>
     internal JsonObject ToConfig() =>

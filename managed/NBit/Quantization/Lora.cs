@@ -18,7 +18,8 @@ namespace NBit.Quantization;
 public static class Lora
 {
     private const string A = "lora_A",
-        B = "lora_B";
+        B = "lora_B",
+        Dropout = "lora_dropout";
 
     /// <summary>Adds adapters to the layers of a model that the targets name, and freezes everything else.</summary>
     /// <param name="model">The model; as it was if this throws.</param>
@@ -143,7 +144,7 @@ public static class Lora
         layer.Module.register_module(B, b);
         if (weight.Adapter.Dropout is { } dropped)
         {
-            layer.Module.register_module("lora_dropout", dropped); // train() and eval() reach it
+            layer.Module.register_module(Dropout, dropped); // train() and eval() reach it
         }
     }
 
@@ -151,7 +152,7 @@ public static class Lora
     {
         var weight = LinearWeight.Of(layer.Weight)!;
         var children = Submodules(layer.Module);
-        foreach (var name in (string[])[A, B, "lora_dropout"])
+        foreach (var name in ((string[])[A, B, Dropout]).Where(children.ContainsKey))
         {
             children.Remove(name);
         }

@@ -60,7 +60,12 @@ internal static unsafe class OwnGradient
         private int _users,
             _pending;
 
-        /// <summary>Another handle of a tensor, which gets a gradient made from the output's.</summary>
+        /// <summary>A view of a tensor, which gets a gradient made from the output's.</summary>
+        /// <remarks>
+        /// A view has a place of its own in the graph: a gradient that replaced the tensor's would also replace what its
+        /// other users give it, such as a residual connection or the queries beside the keys. (TorchSharp's alias is no
+        /// view but the same tensor.)
+        /// </remarks>
         public Tensor Lead(Tensor tensor, Func<Tensor, Tensor> gradientOf)
         {
             if (!tensor.requires_grad)
@@ -69,7 +74,7 @@ internal static unsafe class OwnGradient
             }
 
             _users++;
-            var own = tensor.alias();
+            var own = tensor.view_as(tensor);
             GradientHook.Attach(own, _ => Use(gradientOf));
             return own;
         }

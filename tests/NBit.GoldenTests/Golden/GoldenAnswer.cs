@@ -118,7 +118,11 @@ public sealed record GoldenAnswer(
     {
         foreach (var pair in rule.Json.Items("replace"))
         {
-            tensor = tensor.Replace(pair[0].GetString()!, pair[1].GetString(), StringComparison.Ordinal);
+            // The first key of a JSON path may come again within it: "training/mlp/int8-training/...".
+            var (from, to) = (pair[0].GetString()!, pair[1].GetString()!);
+            tensor = tensor.StartsWith(from, StringComparison.Ordinal)
+                ? to + tensor[from.Length..]
+                : tensor.Replace(from, to, StringComparison.Ordinal);
         }
 
         return $"{rule.Json.Text("prefix") ?? "nbit."}{tensor}";
