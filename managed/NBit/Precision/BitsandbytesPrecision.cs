@@ -12,9 +12,11 @@ namespace NBit.Precision;
 /// bitsandbytes.
 /// </summary>
 /// <remarks>
-/// Layers are converted in place: module objects, their names and their types stay. In the 4-bit modes weights and biases
-/// of converted layers are frozen, in "int8" weights; add trainable ones by <see cref="Lora" />. In "int8-training" weights
-/// stay in floating point, are quantized in each forward pass, and can be trained.
+/// Layers are converted in place: module objects, their names and their types stay. Biases of converted layers get the
+/// mode's dtype at once, so that running a model does not change it. In the 4-bit modes weights and biases of converted
+/// layers are frozen (biases of layers made in <see cref="ModuleInitContext" /> are not, as in Lightning), in "int8"
+/// weights; add trainable ones by <see cref="Lora" />. In "int8-training" weights stay in floating point, are quantized in
+/// each forward pass, and can be trained.
 /// </remarks>
 public sealed class BitsandbytesPrecision : PrecisionMode
 {
@@ -26,7 +28,7 @@ public sealed class BitsandbytesPrecision : PrecisionMode
     /// <summary>Creates the mode.</summary>
     /// <param name="mode">"nf4", "nf4-dq", "fp4", "fp4-dq", "int8" or "int8-training".</param>
     /// <param name="dtype">What inputs are cast to and products of 4-bit weights are computed in: bfloat16 (the usual one),
-    /// float16 or float32; in the 8-bit modes float16.</param>
+    /// float16, float32 or float64; in the 8-bit modes float16.</param>
     /// <param name="ignoreModules">Linear layers whose full name begins with one of these are left as they are.</param>
     /// <param name="allowNonFinite">Whether weights may hold NaN and infinities.</param>
     /// <exception cref="ArgumentException">There is no such mode, or it does not take that dtype.</exception>
@@ -42,7 +44,7 @@ public sealed class BitsandbytesPrecision : PrecisionMode
         if (isInt8 && dtype is not (null or ScalarType.Float16))
         {
             throw new ArgumentException(
-                $"'int8' only works with `dtype=torch.float16`, but you chose `torch.{TorchName(dtype.Value)}`.",
+                $"'{mode}' only works with `dtype=torch.float16`, but you chose `torch.{TorchName(dtype.Value)}`.",
                 nameof(dtype)
             );
         }
@@ -83,24 +85,31 @@ public sealed class BitsandbytesPrecision : PrecisionMode
     public bool AllowNonFinite { get; }
 
     /// <summary>
-    /// Quantizes the weights of all linear layers in the model, except ignored ones. A model that has quantized layers
-    /// already is left as it is; so is a linear layer that is itself the model.
+    /// Quantizes the weights of all linear layers in the model, except ignored ones. A model whose layers are as this mode
+    /// makes them, because it was converted or loaded before, keeps its weights; a linear layer that is itself the model
+    /// is left as it is.
     /// </summary>
     /// <param name="model">The model; as it was if this throws.</param>
     /// <exception cref="ArgumentException">The model has no linear layer, or a weight is not finite, not floating-point or
     /// not on the CPU.</exception>
-    /// <exception cref="InvalidOperationException">TorchSharp's linear was called before NBit was there.</exception>
+    /// <exception cref="InvalidOperationException">The model is quantized in another way, or in part; or TorchSharp's linear
+    /// was called before NBit was there.</exception>
     public override void ConvertModule(nn.Module model)
     {
         ArgumentNullException.ThrowIfNull(model);
         TorchSharpInterposition.Require();
+        var modules = model.named_modules().Prepend((name: "", module: model)).ToList();
         var adapters = LoraAdapter.ModulesIn(model);
-        var layers = model
-            .named_modules()
+        var linears = modules
             .Where(entry => entry.module is Linear && !adapters.Contains(entry.module))
+            .Select(entry => (Name: entry.name, Layer: (Linear)entry.module))
             .ToList();
-        var has4Or8Bits = model.modules().Prepend(model).Any(IsQuantized);
-        if (layers.Count == 0 && model is not Linear && !has4Or8Bits)
+        var layers = linears
+            .Where(entry => !ReferenceEquals(entry.Layer, model) && !Ignores(entry.Name))
+            .DistinctBy(entry => entry.Layer.weight, ReferenceEqualityComparer.Instance)
+            .ToList();
+        CheckNotQuantized(modules.Where(entry => entry.module is Linear4bit or Linear8bitLt), layers);
+        if (linears.Count == 0)
         {
             throw new ArgumentException(
                 "You are using the bitsandbytes precision plugin, but your model has no Linear layers. This plugin "
@@ -109,17 +118,13 @@ public sealed class BitsandbytesPrecision : PrecisionMode
             );
         }
 
-        if (!has4Or8Bits)
+        Convert(layers.Where(entry => !IsMadeByThis(entry.Layer)));
+        foreach (var weight in layers.Select(entry => LinearWeight.Of(entry.Layer.weight)).OfType<Weight4bit>())
         {
-            Convert(
-                layers
-                    .Where(entry => !Ignores(entry.name))
-                    .Select(entry => (entry.name, (Linear)entry.module))
-                    .Where(entry => !ReferenceEquals(entry.Item2, model))
-                    .DistinctBy(entry => entry.Item2.weight, ReferenceEqualityComparer.Instance)
-            );
+            weight.ComputeType = DataType;
         }
 
+        TensorCasts.Cast(layers.Select(entry => entry.Layer.bias).OfType<Tensor>(), DataType);
         foreach (var parameter in model.parameters())
         {
             DeferredInitializers.Complete(parameter);
@@ -145,34 +150,85 @@ public sealed class BitsandbytesPrecision : PrecisionMode
     /// <inheritdoc />
     public override T ConvertOutput<T>(T data) => TensorCasts.CastFloating(data, get_default_dtype());
 
+    /// <inheritdoc />
+    /// <exception cref="NotSupportedException">A parameter that it trains is float16, as biases are in the 8-bit modes, and
+    /// its epsilon is 0 in float16.</exception>
+    public override void CheckOptimizer(optim.Optimizer optimizer, bool clipsGradients)
+    {
+        ArgumentNullException.ThrowIfNull(optimizer);
+        if (optimizer.parameters().Any(trained => trained is { requires_grad: true, dtype: ScalarType.Float16 }))
+        {
+            OptimizerEpsilon.Check(optimizer);
+        }
+    }
+
+    /// <inheritdoc />
+    /// <exception cref="NotSupportedException">As by <see cref="CheckOptimizer" />, which may have come before the
+    /// conversion.</exception>
+    public override Tensor? OptimizerStep(
+        optim.Optimizer optimizer,
+        Func<Tensor?>? closure = null,
+        Action? beforeStep = null,
+        bool keepsUnscaling = false
+    )
+    {
+        CheckOptimizer(optimizer, clipsGradients: false);
+        return base.OptimizerStep(optimizer, closure, beforeStep, keepsUnscaling);
+    }
+
     /// <summary>libtorch's name of a dtype, as messages of the peer have it.</summary>
     private static string TorchName(ScalarType dtype) => dtype.ToString().ToLowerInvariant();
 
-    private static bool IsQuantized(nn.Module module) =>
-        module switch
+    private bool IsMadeByThis(Linear layer) =>
+        LinearWeight.Of(layer.weight) switch
         {
-            Linear4bit or Linear8bitLt or Embedding4bit or Embedding8bit => true,
-            Linear linear => LinearWeight.Of(linear.weight) is not (null or FloatWeight),
+            Weight4bit four => four.State.QuantType == _mode.QuantType
+                && four.State.Nested is not null == _mode.CompressStatistics,
+            Weight8bit => _mode is { QuantType: null, Trains: false },
+            TrainableWeight8bit => _mode.Trains,
             _ => false,
         };
+
+    private void CheckNotQuantized(
+        IEnumerable<(string Name, nn.Module Module)> own,
+        List<(string Name, Linear Layer)> layers
+    )
+    {
+        var quantized = layers
+            .Where(entry => LinearWeight.Of(entry.Layer.weight) is not (null or FloatWeight))
+            .ToList();
+        var name =
+            own.Select(entry => entry.Name).FirstOrDefault()
+            ?? (
+                quantized.Count > 0 && !layers.TrueForAll(entry => IsMadeByThis(entry.Layer)) ? quantized[0].Name : null
+            );
+        if (name is not null)
+        {
+            throw new InvalidOperationException(
+                $"'{name}' is quantized already, and '{Name}' takes models in floating point, or ones that it quantized "
+                    + "itself: give it the model before it is quantized, ignore those modules, or use no plugin"
+            );
+        }
+    }
 
     private void Convert(IEnumerable<(string Name, Linear Layer)> layers)
     {
         // All weights are made before the first one is replaced: what fails, fails before anything was changed.
-        var converted = new List<(Linear Layer, Tensor Weight)>();
+        var converted = new List<(Linear Layer, Tensor Weight, bool WasDeferred)>();
         try
         {
             foreach (var (name, layer) in layers)
             {
-                converted.Add((layer, Quantize(name, layer.weight)));
+                var quantized = Quantize(name, layer.weight, out var wasDeferred);
+                converted.Add((layer, quantized, wasDeferred));
             }
 
-            foreach (var (layer, weight) in converted)
+            foreach (var (layer, weight, wasDeferred) in converted)
             {
                 DeferredInitializers.Forget(layer.weight);
                 LinearWeight.MoveAdapter(layer.weight, weight);
                 LinearParameters.Set(layer.weight, weight);
-                if (FreezesBias && layer.bias is not null)
+                if (FreezesBias && !wasDeferred && layer.bias is not null)
                 {
                     layer.bias.requires_grad = false;
                 }
@@ -199,7 +255,7 @@ public sealed class BitsandbytesPrecision : PrecisionMode
             made = _mode switch
             {
                 { QuantType: { } type } => Weight4bit.Quantize(
-                    weight,
+                    weight.dtype == ScalarType.Float64 ? weight.to(ScalarType.Float32) : weight,
                     type,
                     Blocksize,
                     _mode.CompressStatistics,
@@ -256,11 +312,13 @@ public sealed class BitsandbytesPrecision : PrecisionMode
     internal bool Ignores(string name) =>
         IgnoreModules.Any(ignored => name.StartsWith(ignored, StringComparison.Ordinal));
 
-    private Tensor Quantize(string name, Parameter weight)
+    private Tensor Quantize(string name, Parameter weight, out bool wasDeferred)
     {
         using var scope = NewDisposeScope();
         using var grad = no_grad();
-        return MakeWeight(name, DeferredInitializers.Draw(weight) ?? weight.detach()).Wrap().DetachFromDisposeScope();
+        var drawn = DeferredInitializers.Draw(weight);
+        wasDeferred = drawn is not null;
+        return MakeWeight(name, drawn ?? weight.detach()).Wrap().DetachFromDisposeScope();
     }
 
     private sealed class InitScope(IDisposable dtype, DeferredInitializers initializers) : IDisposable

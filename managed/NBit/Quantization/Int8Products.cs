@@ -19,6 +19,7 @@ internal static unsafe class Int8Products
     {
         using var scope = NewDisposeScope();
         var x = LinearInput.Supported(input);
+        bias = LinearInput.SupportedBias(bias);
         var (outFeatures, inFeatures) = (codes.shape[0], codes.shape[1]);
         using var xMemory = DenseTensor.Of(x, nameof(input));
         using var biasMemory = DenseTensor.Of(bias, nameof(bias));

@@ -5,8 +5,8 @@ namespace NBit.Quantization;
 
 /// <summary>A linear layer whose weight is held in 4 bits (bitsandbytes' <c>Linear4bit</c>).</summary>
 /// <remarks>
-/// y = x @ W^T + bias: x, W and bias are rounded to the compute dtype, sums are float32, and the result comes back in x's
-/// dtype. The weight is frozen: gradients reach x and the bias. Any sizes work.
+/// y = x @ W^T + bias: x, W and bias are rounded to the compute dtype, sums are float32 (float64 where that is the compute
+/// dtype), and the result comes back in x's dtype. The weight is frozen: gradients reach x and the bias. Any sizes work.
 /// </remarks>
 public sealed class Linear4bit : nn.Module<Tensor, Tensor>
 {
@@ -14,7 +14,7 @@ public sealed class Linear4bit : nn.Module<Tensor, Tensor>
     /// <param name="inputFeatures">The number of inputs, 1 or more.</param>
     /// <param name="outputFeatures">The number of outputs, 1 or more.</param>
     /// <param name="hasBias">Whether there is a bias.</param>
-    /// <param name="computeDtype">float32, bfloat16 or float16; null for the dtype of each input.</param>
+    /// <param name="computeDtype">float32, bfloat16, float16 or float64; null for the dtype of each input.</param>
     /// <param name="compressStatistics">Whether absmax is quantized too (double quantization).</param>
     /// <param name="quantType">The code.</param>
     /// <param name="blocksize">Elements that share one absmax: a power of two from 32 to 4096.</param>
@@ -93,7 +93,7 @@ public sealed class Linear4bit : nn.Module<Tensor, Tensor>
 
     /// <summary>A layer with the weight of a linear layer, quantized, and a copy of its bias.</summary>
     /// <param name="linear">The layer; not changed.</param>
-    /// <param name="computeDtype">float32, bfloat16 or float16; null for the dtype of each input.</param>
+    /// <param name="computeDtype">float32, bfloat16, float16 or float64; null for the dtype of each input.</param>
     /// <param name="compressStatistics">Whether absmax is quantized too.</param>
     /// <param name="quantType">The code.</param>
     /// <param name="blocksize">Elements that share one absmax.</param>
@@ -119,7 +119,7 @@ public sealed class Linear4bit : nn.Module<Tensor, Tensor>
     /// <param name="packed">The codes, uint8; the layer's from here on.</param>
     /// <param name="state">Their state, of a weight [out, in]; the layer's from here on.</param>
     /// <param name="bias">The bias [out], or null; the layer's from here on.</param>
-    /// <param name="computeDtype">float32, bfloat16 or float16; null for the dtype of each input.</param>
+    /// <param name="computeDtype">float32, bfloat16, float16 or float64; null for the dtype of each input.</param>
     /// <returns>The layer.</returns>
     /// <exception cref="ArgumentException">Codes and state do not belong together.</exception>
     public static Linear4bit FromQuantized(
@@ -153,10 +153,13 @@ public sealed class Linear4bit : nn.Module<Tensor, Tensor>
 
     internal static void CheckComputeDtype(ScalarType? dtype)
     {
-        if (dtype is not (null or ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16))
+        if (
+            dtype is not (null or ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float64)
+        )
         {
             throw new ArgumentException(
-                $"the compute dtype is {dtype}; allowed are Float32, BFloat16, Float16, and null for the input's",
+                $"the compute dtype is {dtype}; allowed are Float32, BFloat16, Float16, Float64, and null for the "
+                    + "input's",
                 nameof(dtype)
             );
         }

@@ -17,4 +17,7 @@ internal static class LinearInput
                 nameof(input)
             ),
         };
+
+    /// <summary>The bias where it is float32, float16 or bfloat16, else cast to float32.</summary>
+    public static Tensor? SupportedBias(Tensor? bias) => bias is null ? null : Supported(bias);
 }

@@ -165,9 +165,13 @@ internal abstract unsafe class LinearWeight : IDisposable
             );
         }
 
-        if (this is not FloatWeight) // of which libtorch checks it, and takes more dtypes
+        if (this is not FloatWeight && bias is not null && (bias.numel() != OutFeatures || !bias.is_floating_point()))
         {
-            Rows8.CheckBias(bias, OutFeatures);
+            throw new ArgumentException(
+                $"the bias is {bias.dtype} of {bias.numel()} elements; a layer of {OutFeatures} outputs takes a "
+                    + $"floating-point one of {OutFeatures}",
+                nameof(bias)
+            );
         }
     }
 

@@ -60,8 +60,12 @@ internal static unsafe class OwnGradient
         private int _users,
             _pending;
 
-        /// <summary>A view of a tensor, which gets a gradient made from the output's; the tensor's own gradient is the
-        /// sum over all its uses.</summary>
+        /// <summary>A view of a tensor, which gets a gradient made from the output's.</summary>
+        /// <remarks>
+        /// A view has a place of its own in the graph: a gradient that replaced the tensor's would also replace what its
+        /// other users give it, such as a residual connection or the queries beside the keys. (TorchSharp's alias is no
+        /// view but the same tensor.)
+        /// </remarks>
         public Tensor Lead(Tensor tensor, Func<Tensor, Tensor> gradientOf)
         {
             var own = tensor.view(tensor.shape);

@@ -8,7 +8,8 @@ internal sealed unsafe class Weight4bit : LinearWeight
 {
     /// <param name="packed">The codes, uint8; owned from here on.</param>
     /// <param name="state">Their state, of a weight [out, in]; owned from here on.</param>
-    /// <param name="computeType">float32, float16 or bfloat16: what operands are rounded to; null for the input's.</param>
+    /// <param name="computeType">float32, float16, bfloat16 or float64: what operands are rounded to; null for the
+    /// input's.</param>
     /// <exception cref="ArgumentException">The state is not that of a matrix.</exception>
     public Weight4bit(Tensor packed, QuantState state, ScalarType? computeType)
         : base(Checked(packed, state))
@@ -47,10 +48,15 @@ internal sealed unsafe class Weight4bit : LinearWeight
 
     protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias)
     {
+        if (ComputeType == ScalarType.Float64)
+        {
+            return ProductInDouble(input, bias);
+        }
+
         using var scope = NewDisposeScope();
         var x = LinearInput.Supported(input);
         var type = ComputeType ?? x.dtype;
-        var y = Multiply(x, bias, type);
+        var y = Multiply(x, LinearInput.SupportedBias(bias), type);
         if (x.dtype != input.dtype)
         {
             y = y.to(input.dtype);
@@ -70,6 +76,15 @@ internal sealed unsafe class Weight4bit : LinearWeight
                 $"the weight is [{string.Join(", ", state.Shape)}]; a layer's has two dimensions",
                 nameof(state)
             );
+
+    // The kernels add in float32, so this product is libtorch's.
+    private Tensor ProductInDouble(Tensor input, Tensor? bias)
+    {
+        using var scope = NewDisposeScope();
+        var weight = Dequantize(ScalarType.Float32).to(ScalarType.Float64);
+        var y = nn.functional.linear(input.to(ScalarType.Float64), weight, bias?.to(ScalarType.Float64));
+        return y.to(input.dtype).MoveToOuterDisposeScope();
+    }
 
     private Tensor Multiply(Tensor x, Tensor? bias, ScalarType type)
     {

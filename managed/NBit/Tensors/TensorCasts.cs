@@ -26,17 +26,21 @@ internal static unsafe class TensorCasts
     /// <c>Module.to(dtype)</c> does).</param>
     public static void CastModule(nn.Module model, ScalarType dtype, bool complexToo) =>
         Replace(
-            model,
+            ModuleTensors.Of(model),
             tensor =>
                 tensor.dtype == dtype || !(tensor.is_floating_point() || (complexToo && tensor.is_complex())) ? null
                 : tensor.is_complex() ? tensor.real.to(dtype)
                 : tensor.to(dtype)
         );
 
+    /// <summary>Casts parameters and their gradients in place.</summary>
+    public static void Cast(IEnumerable<Tensor> parameters, ScalarType dtype) =>
+        Replace(parameters, tensor => tensor.dtype == dtype ? null : tensor.to(dtype));
+
     /// <summary>Moves a module's parameters, buffers and gradients to a device in place.</summary>
     public static void MoveModule(nn.Module model, Device device)
     {
-        Replace(model, tensor => IsOn(tensor, device) ? null : tensor.to(device));
+        Replace(ModuleTensors.Of(model), tensor => IsOn(tensor, device) ? null : tensor.to(device));
         model.to(device); // finds all in place, and notes the device
     }
 
@@ -46,13 +50,13 @@ internal static unsafe class TensorCasts
     // The Parameter objects stay, so optimizers and fields that hold them stay right (TorchSharp's Module.to makes new
     // ones). All
     // new tensors are made before the first one is replaced: what fails, fails before anything was changed.
-    private static void Replace(nn.Module model, Func<Tensor, Tensor?> replacement)
+    private static void Replace(IEnumerable<Tensor> tensors, Func<Tensor, Tensor?> replacement)
     {
         TorchSharpInterposition.RequireLibrary();
         using var grad = no_grad();
         using var scope = NewDisposeScope();
         var replacements = new List<(Tensor Target, Tensor Data)>();
-        foreach (var tensor in ModuleTensors.Of(model))
+        foreach (var tensor in tensors)
         {
             Add(tensor);
             if (tensor.grad is { } gradient)

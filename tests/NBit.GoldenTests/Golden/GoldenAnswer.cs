@@ -37,6 +37,23 @@ public sealed record GoldenAnswer(
             (name, member) => GoldenTensors.Of(name).Has(member)
         );
 
+    /// <summary>
+    /// Finds the tensor that nbit-rules.json gives in place of a value in a JSON file; null where it gives none.
+    /// </summary>
+    public static GoldenAnswer? OfJson(string file, string path)
+    {
+        if (GoldenRules.ForJson(file, path) is not { } rule || rule.Json.Text("instead") is not { } instead)
+        {
+            return null;
+        }
+
+        var other = Beside(file, instead);
+        return Of(other, InsteadName(rule, path), NoReadme);
+
+        static Comparison NoReadme(string file, string tensor) =>
+            throw new InvalidDataException($"nbit-rules.json does not say how to compare {tensor} of {file}");
+    }
+
     /// <summary>As above, with the rules and the contents of files given.</summary>
     public static GoldenAnswer Of(
         string file,
@@ -67,7 +84,7 @@ public sealed record GoldenAnswer(
             return new(file, tensor, Comparison.Exact, NotCompared: rule);
         }
 
-        var other = $"{file[..(file.LastIndexOf('/') + 1)]}{instead}";
+        var other = Beside(file, instead);
         var name = InsteadName(rule, tensor);
         if (holds(other, name))
         {
@@ -95,11 +112,17 @@ public sealed record GoldenAnswer(
             : Comparison.Difference(actual, read(SecondTensor), mask);
     }
 
+    private static string Beside(string file, string other) => $"{file[..(file.LastIndexOf('/') + 1)]}{other}";
+
     private static string InsteadName(GoldenRule rule, string tensor)
     {
         foreach (var pair in rule.Json.Items("replace"))
         {
-            tensor = tensor.Replace(pair[0].GetString()!, pair[1].GetString(), StringComparison.Ordinal);
+            // The first key of a JSON path may come again within it: "training/mlp/int8-training/...".
+            var (from, to) = (pair[0].GetString()!, pair[1].GetString()!);
+            tensor = tensor.StartsWith(from, StringComparison.Ordinal)
+                ? to + tensor[from.Length..]
+                : tensor.Replace(from, to, StringComparison.Ordinal);
         }
 
         return $"{rule.Json.Text("prefix") ?? "nbit."}{tensor}";

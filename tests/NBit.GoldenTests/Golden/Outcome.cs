@@ -52,7 +52,7 @@ public static partial class Outcome
     /// <summary>
     /// Makes a precision mode and compares it with a plugin's record, or with the error that was recorded.
     /// </summary>
-    public static void CheckMode(JsonElement expected, Func<PrecisionMode> make, bool fabric)
+    public static void CheckMode(JsonElement expected, Func<PrecisionMode> make, bool fabric, string path = "")
     {
         PrecisionMode mode;
         try
@@ -65,7 +65,7 @@ public static partial class Outcome
             return;
         }
 
-        ModeRecord.Check(expected, mode, fabric);
+        ModeRecord.Check(expected, mode, fabric, path);
     }
 
     /// <summary>Compares an exception with {"error": type, "message": text}.</summary>

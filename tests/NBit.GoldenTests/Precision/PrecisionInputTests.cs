@@ -99,9 +99,14 @@ public sealed class PrecisionInputTests
         var name = call[..call.IndexOf('(', StringComparison.Ordinal)];
         switch (name)
         {
-            case "BitsandbytesPrecision":
-                Skip.NotLanded("bitsandbytes on the CPU");
+            case "BitsandbytesPrecision" when call.Contains("on a CUDA machine", StringComparison.Ordinal):
+                Skip.NoCuda();
                 break;
+            case "BitsandbytesPrecision"
+                when GoldenRules.ForJson(File, $"plugin_constructors/{call}") is { Kind: "differs" } rule:
+                Assert.That(rule.Json.Text("value"), Is.EqualTo("ok")); // NBit needs no package
+                Assert.That(Bitsandbytes(call).Name, Is.EqualTo("nf4"));
+                return;
             case "TransformerEnginePrecision":
                 Skip.NotLanded("Float8 training as Transformer Engine does it, on the CPU");
                 break;
@@ -116,7 +121,12 @@ public sealed class PrecisionInputTests
                 return;
         }
 
-        Outcome.CheckMode(entry, () => Make(name, Arguments(call)), entry.Text("library") == "fabric");
+        Outcome.CheckMode(
+            entry,
+            () => name == nameof(BitsandbytesPrecision) ? Bitsandbytes(call) : Make(name, Arguments(call)),
+            entry.Text("library") == "fabric",
+            $"plugin_constructors/{call}"
+        );
     }
 
     [TestCaseSource(nameof(Combinations))]
@@ -124,11 +134,6 @@ public sealed class PrecisionInputTests
     {
         var name = entry.Text("case")!;
         var recorded = entry.Get(owner)!.Value;
-        if (name.Contains("Bitsandbytes", StringComparison.Ordinal))
-        {
-            Skip.NotLanded("bitsandbytes on the CPU");
-        }
-
         if (name.Contains("strategy", StringComparison.Ordinal))
         {
             Assert.Ignore("DESIGN 8.12: strategy objects are out of scope");
@@ -147,8 +152,17 @@ public sealed class PrecisionInputTests
             case "fabric's plugin class given to the Trainer / the Trainer's given to Fabric":
                 Assert.That(PluginTypes(), Is.All.EqualTo(typeof(PrecisionMode))); // NBit has one class for both
                 break;
+            case var _ when GoldenRules.ForJson(File, $"combinations/{name}") is { Kind: "differs" } rule:
+                Assert.That(rule.Json.Text("value"), Is.EqualTo("ok")); // allowed on the CPU
+                Assert.That(Combine(name, owner).Name, Is.EqualTo(Bitsandbytes(name).Name));
+                break;
             default:
-                Outcome.CheckMode(recorded, () => Combine(name, owner), owner == "fabric");
+                Outcome.CheckMode(
+                    recorded,
+                    () => Combine(name, owner),
+                    owner == "fabric",
+                    $"combinations/{name}/{owner}"
+                );
                 break;
         }
     }
@@ -160,11 +174,14 @@ public sealed class PrecisionInputTests
             : name.Contains("plugins=Precision()", StringComparison.Ordinal) ? new SinglePrecision()
             : name.Contains("plugins=MixedPrecision('16-mixed','cpu')", StringComparison.Ordinal)
                 ? new MixedPrecision("16-mixed", DeviceType.CPU)
+            : name.Contains("plugins=BitsandbytesPrecision(", StringComparison.Ordinal) ? Bitsandbytes(name)
             : name == "plugins=[]" ? null
             : throw new ArgumentException($"{File} has a combination '{name}' that this test does not know");
         var quoted = name.Split('\'');
-        PrecisionInput precision = name.StartsWith("precision='", StringComparison.Ordinal) ? quoted[1] : null;
-        return PrecisionModes.Resolve(precision, plugin, DeviceType.CPU, Owner(owner));
+        var given = Array.FindIndex(quoted, part => part.EndsWith("precision=", StringComparison.Ordinal));
+        PrecisionInput precision = given >= 0 ? quoted[given + 1] : null;
+        var device = name.Contains("accelerator='cuda'", StringComparison.Ordinal) ? DeviceType.CUDA : DeviceType.CPU;
+        return PrecisionModes.Resolve(precision, plugin, device, Owner(owner));
     }
 
     private static string Owner(string recorded) => CultureInfo.InvariantCulture.TextInfo.ToTitleCase(recorded);
@@ -186,6 +203,18 @@ public sealed class PrecisionInputTests
                 .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
                 .Select(argument => argument == "None" ? null : argument.Trim('\'')),
         ];
+    }
+
+    // "BitsandbytesPrecision(mode='nf4', dtype=None)", "BitsandbytesPrecision('nf4', ignore_modules={'head'})"
+    private static BitsandbytesPrecision Bitsandbytes(string call)
+    {
+        var quoted = call[call.IndexOf(nameof(BitsandbytesPrecision), StringComparison.Ordinal)..].Split('\'');
+        var dtype = call.Split("dtype=") is [_, var rest] ? rest.Split(')')[0] : "None";
+        return new(
+            quoted[1],
+            dtype == "None" ? null : DtypeNames.Parse(dtype),
+            call.Contains("ignore_modules={", StringComparison.Ordinal) ? [quoted[3]] : []
+        );
     }
 
     private static PrecisionMode Make(string name, string?[] arguments) =>
