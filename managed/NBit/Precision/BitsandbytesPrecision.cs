@@ -158,12 +158,17 @@ public sealed class BitsandbytesPrecision : PrecisionMode
     private void Convert(IEnumerable<(string Name, Linear Layer)> layers)
     {
         // All weights are made before the first one is replaced: what fails, fails before anything was changed.
+        // Those that have to be initialized first are so in the same memory: the heap keeps what is freed between others.
+        var list = layers.ToList();
         var converted = new List<(Linear Layer, Tensor Weight)>();
+        using var memory = _mode.Trains
+            ? null
+            : empty([list.Select(entry => entry.Layer.weight.numel()).DefaultIfEmpty().Max()], DataType);
         try
         {
-            foreach (var (name, layer) in layers)
+            foreach (var (name, layer) in list)
             {
-                converted.Add((layer, Quantize(name, layer.weight)));
+                converted.Add((layer, Quantize(name, layer.weight, memory)));
             }
 
             foreach (var (layer, weight) in converted)
@@ -183,13 +188,13 @@ public sealed class BitsandbytesPrecision : PrecisionMode
         }
     }
 
-    private Tensor Quantize(string name, Parameter weight)
+    private Tensor Quantize(string name, Parameter weight, Tensor? memory)
     {
         using var scope = NewDisposeScope();
         using var grad = no_grad();
         try
         {
-            var made = MakeWeight(DeferredInitializers.Draw(weight) ?? weight.detach());
+            var made = MakeWeight(DeferredInitializers.Draw(weight, memory) ?? weight.detach());
             return AllowNonFinite || made.IsFinite ? made.Wrap().DetachFromDisposeScope() : throw NonFinite(made);
         }
         catch (Exception error) when (error is ArgumentException or NotSupportedException)
