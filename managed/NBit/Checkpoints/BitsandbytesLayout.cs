@@ -66,7 +66,7 @@ internal static class BitsandbytesLayout
         double threshold
     )
     {
-        var weight = $"{layer.Name}.weight";
+        var weight = layer.NameOf("weight");
         if (layer.Format == EightBit)
         {
             var absmax = CheckEight(tensors, layer);
@@ -100,7 +100,7 @@ internal static class BitsandbytesLayout
 
     private static SafetensorsEntry CheckEight(TensorSource tensors, QuantizedLayer layer)
     {
-        if (tensors.TryGetEntry($"{layer.Name}.weight_format", out var format))
+        if (tensors.TryGetEntry(layer.NameOf("weight_format"), out var format))
         {
             var bytes = format.ByteCount == 1 ? tensors.ReadBytes(format.Name) : [];
             if (bytes is not [RowFormat])
@@ -130,7 +130,7 @@ internal static class BitsandbytesLayout
             throw Error(key, error.Message, error);
         }
 
-        if (key.Name != $"{layer.Name}.{StateKey}{QuantStateJson.NameOf(json.QuantType)}")
+        if (key.Name != layer.NameOf(StateKey + QuantStateJson.NameOf(json.QuantType)))
         {
             throw Error(key, $"its quant_type is {QuantStateJson.NameOf(json.QuantType)}, which its name is not");
         }
@@ -150,7 +150,7 @@ internal static class BitsandbytesLayout
         if (!ReferenceEquals(code, Codebook.OfType(json.QuantType)))
         {
             throw Error(
-                tensors.GetEntry($"{layer.Name}.weight.quant_map"),
+                tensors.GetEntry(layer.NameOf("weight.quant_map")),
                 $"its values are not {QuantStateJson.NameOf(json.QuantType)}'s; NBit's products have fixed codes"
             );
         }
@@ -212,9 +212,9 @@ internal static class BitsandbytesLayout
         long count
     )
     {
-        if (!tensors.TryGetEntry($"{layer.Name}.{name}", out var entry))
+        if (!tensors.TryGetEntry(layer.NameOf(name), out var entry))
         {
-            throw Error(layer.Tensors[^1], $"there is no {TensorNames.Quote($"{layer.Name}.{name}")} beside it");
+            throw Error(layer.Tensors[^1], $"there is no {TensorNames.Quote(layer.NameOf(name))} beside it");
         }
 
         return entry.DataType == type && SafetensorsLayout.ElementCount(entry.Shape.AsSpan()) == count

@@ -29,6 +29,10 @@ public sealed record QuantizedLayer(
     // A quant_state is a few hundred bytes of JSON; what claims to be more is none.
     private const int LongestState = 1 << 16;
 
+    /// <summary>The full name of one of the layer's tensors.</summary>
+    /// <param name="tensor">Its name within the layer.</param>
+    internal string NameOf(string tensor) => Within(Name, tensor);
+
     /// <summary>The number of elements of the weight.</summary>
     public long ElementCount => Shape.Aggregate(1L, (product, size) => checked(product * size));
 
@@ -46,14 +50,15 @@ public sealed record QuantizedLayer(
         var layers = new List<QuantizedLayer>();
         foreach (var entry in tensors.Entries)
         {
-            var state = entry.Name.IndexOf(Weight + StatePrefix, StringComparison.Ordinal);
+            // The names of a layer that is itself the model begin without its name and a dot.
+            var state = $".{entry.Name}".IndexOf(Weight + StatePrefix, StringComparison.Ordinal);
             if (state >= 0)
             {
-                layers.Add(FourBit(tensors, entry, entry.Name[..state]));
+                layers.Add(FourBit(tensors, entry, entry.Name[..Math.Max(state - 1, 0)]));
             }
-            else if (entry.Name.EndsWith(Scales, StringComparison.Ordinal))
+            else if ($".{entry.Name}".EndsWith(Scales, StringComparison.Ordinal))
             {
-                layers.Add(EightBit(tensors, entry, entry.Name[..^Scales.Length]));
+                layers.Add(EightBit(tensors, entry, entry.Name[..Math.Max(entry.Name.Length - Scales.Length, 0)]));
             }
         }
 
@@ -63,9 +68,9 @@ public sealed record QuantizedLayer(
     private static QuantizedLayer FourBit(TensorSource tensors, SafetensorsEntry state, string layer)
     {
         var weight = WeightOf(tensors, state, layer);
-        var format = state.Name[(layer.Length + Weight.Length + StatePrefix.Length)..];
+        var format = state.Name[(weight.Name.Length + StatePrefix.Length)..];
         var others = StateKeys
-            .Select(key => tensors.TryGetEntry(layer + Weight + key, out var other) ? other : null)
+            .Select(key => tensors.TryGetEntry(weight.Name + key, out var other) ? other : null)
             .OfType<SafetensorsEntry>()
             .ToArray();
         var nested = others.Any(other => other.Name.EndsWith("nested_absmax", StringComparison.Ordinal));
@@ -94,15 +99,17 @@ public sealed record QuantizedLayer(
             throw Error(scales, $"its weight is {weight}; with row scales it must be I8");
         }
 
-        return tensors.TryGetEntry($"{layer}.weight_format", out var format)
+        return tensors.TryGetEntry(Within(layer, "weight_format"), out var format)
             ? new(layer, "int8", weight.Shape, [weight, scales, format])
             : new(layer, "int8", weight.Shape, [weight, scales]);
     }
 
     private static SafetensorsEntry WeightOf(TensorSource tensors, SafetensorsEntry state, string layer) =>
-        tensors.TryGetEntry(layer + Weight, out var weight)
+        tensors.TryGetEntry(Within(layer, "weight"), out var weight)
             ? weight
-            : throw Error(state, $"there is no {TensorNames.Quote(layer + Weight)} that it belongs to");
+            : throw Error(state, $"there is no {TensorNames.Quote(Within(layer, "weight"))} that it belongs to");
+
+    private static string Within(string layer, string tensor) => layer.Length == 0 ? tensor : $"{layer}.{tensor}";
 
     private static ImmutableArray<long> ShapeIn(TensorSource tensors, SafetensorsEntry state)
     {

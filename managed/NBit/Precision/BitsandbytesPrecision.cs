@@ -214,12 +214,17 @@ public sealed class BitsandbytesPrecision : PrecisionMode
     private void Convert(IEnumerable<(string Name, Linear Layer)> layers)
     {
         // All weights are made before the first one is replaced: what fails, fails before anything was changed.
+        // Those that have to be initialized first are so in the same memory: the heap keeps what is freed between others.
+        var list = layers.ToList();
         var converted = new List<(Linear Layer, Tensor Weight, bool WasDeferred)>();
+        using var memory = _mode.Trains
+            ? null
+            : empty([list.Select(entry => entry.Layer.weight.numel()).DefaultIfEmpty().Max()], DataType);
         try
         {
-            foreach (var (name, layer) in layers)
+            foreach (var (name, layer) in list)
             {
-                var quantized = Quantize(name, layer.weight, out var wasDeferred);
+                var quantized = Quantize(name, layer.weight, memory, out var wasDeferred);
                 converted.Add((layer, quantized, wasDeferred));
             }
 
@@ -312,11 +317,11 @@ public sealed class BitsandbytesPrecision : PrecisionMode
     internal bool Ignores(string name) =>
         IgnoreModules.Any(ignored => name.StartsWith(ignored, StringComparison.Ordinal));
 
-    private Tensor Quantize(string name, Parameter weight, out bool wasDeferred)
+    private Tensor Quantize(string name, Parameter weight, Tensor? memory, out bool wasDeferred)
     {
         using var scope = NewDisposeScope();
         using var grad = no_grad();
-        var drawn = DeferredInitializers.Draw(weight);
+        var drawn = DeferredInitializers.Draw(weight, memory);
         wasDeferred = drawn is not null;
         return MakeWeight(name, drawn ?? weight.detach()).Wrap().DetachFromDisposeScope();
     }

@@ -101,8 +101,12 @@ public sealed class Codebook
             );
         }
 
-        using var dense = values.detach().cpu().contiguous();
-        var numbers = dense.data<float>().ToArray();
+        float[] numbers;
+        using (NewDisposeScope())
+        {
+            numbers = values.detach().cpu().contiguous().data<float>().ToArray();
+        }
+
         return Known().FirstOrDefault(known => known.Values.AsSpan().SequenceEqual(numbers)) ?? OfValues(numbers);
 
         static Codebook[] Known() => [NF4, FP4, DynamicSigned, DynamicUnsigned];

@@ -12,11 +12,14 @@ internal sealed unsafe class DeferredInitializers : IDisposable
 {
     private readonly bool _previous = Set(true);
 
-    /// <summary>A new tensor filled by the initializer that was put off for another one; it stays put off.</summary>
-    /// <returns>The new tensor; null where nothing was put off, or the tensor was filled since.</returns>
-    public static Tensor? Draw(Tensor tensor)
+    /// <summary>A tensor filled by the initializer that was put off for another one; it stays put off.</summary>
+    /// <param name="tensor">The tensor that was to be initialized.</param>
+    /// <param name="memory">Where the elements go, if it is of the tensor's dtype; null for memory of their own.</param>
+    /// <returns>The other tensor; null where nothing was put off, or the tensor was filled since.</returns>
+    public static Tensor? Draw(Tensor tensor, Tensor? memory = null)
     {
-        var drawn = empty(tensor.shape, tensor.dtype, tensor.device);
+        var drawn =
+            memory?.dtype == tensor.dtype ? View(memory, tensor) : empty(tensor.shape, tensor.dtype, tensor.device);
         if (Run(tensor, drawn))
         {
             return drawn;
@@ -38,6 +41,12 @@ internal sealed unsafe class DeferredInitializers : IDisposable
         NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_initializer_forget((void*)tensor.Handle));
 
     public void Dispose() => Set(_previous);
+
+    private static Tensor View(Tensor memory, Tensor like)
+    {
+        using var elements = memory.narrow(0, 0, like.numel());
+        return elements.view(like.shape);
+    }
 
     private static bool Run(Tensor tensor, Tensor target)
     {

@@ -67,7 +67,7 @@ public sealed class DeferredWeightTests : DisposeScopeFixture
         }
 
         precision.ConvertModule(model);
-        var weight = model.forward(eye(inputs)).to(ScalarType.Float64);
+        var weight = model.forward(eye(inputs, dtype: precision.DataType)).to(ScalarType.Float64);
         var bound = 1 / Math.Sqrt(inputs);
         Assert.That(weight.mean().item<double>(), Is.EqualTo(0).Within(bound * 0.01));
         Assert.That(weight.std().item<double>(), Is.EqualTo(bound / Math.Sqrt(3)).Within(bound * 0.02));
