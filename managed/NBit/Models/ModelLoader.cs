@@ -236,7 +236,7 @@ internal sealed class ModelLoader
         using var grad = no_grad();
         using var staging = empty(
             _toQuantize.Max(entry => entry.Linear.weight.numel()),
-            _toQuantize[0].Linear.weight.dtype,
+            _precision!.SourceDtype ?? _toQuantize[0].Linear.weight.dtype,
             CPU
         );
         foreach (var (linear, layer) in _toQuantize)
@@ -245,7 +245,7 @@ internal sealed class ModelLoader
             var shape = linear.weight.shape;
             var data = staging.narrow(0, 0, linear.weight.numel()).view(shape);
             _tensors.ConvertInto($"{layer}.weight", data);
-            var made = _precision!.MakeWeight(layer, _precision.FreezesWeights ? data : data.clone());
+            var made = _precision.MakeWeight(layer, _precision.FreezesWeights ? data : data.clone());
             var parameter = LinearParameters.Create(made);
             parameter.requires_grad = !made.IsQuantized;
             linear.weight = parameter;

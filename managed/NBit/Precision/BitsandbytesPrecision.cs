@@ -248,6 +248,9 @@ public sealed class BitsandbytesPrecision : PrecisionMode
     /// <summary>Whether the biases of converted layers are frozen, as bitsandbytes' 4-bit modes have it.</summary>
     internal bool FreezesBias => _mode.QuantType is not null;
 
+    /// <summary>What weights are rounded to before they are quantized; null for their own dtype.</summary>
+    internal ScalarType? SourceDtype => _mode is { QuantType: null, Trains: false } ? ScalarType.Float16 : null;
+
     /// <summary>The weight that a layer gets in this mode.</summary>
     /// <param name="name">The layer's name, for messages.</param>
     /// <param name="weight">[out, in].</param>
