@@ -194,10 +194,14 @@ public sealed class BitsandbytesPrecision : PrecisionMode
         List<(string Name, Linear Layer)> layers
     )
     {
-        var quantized = layers.Where(entry => LinearWeight.Of(entry.Layer.weight) is not (null or FloatWeight)).ToList();
+        var quantized = layers
+            .Where(entry => LinearWeight.Of(entry.Layer.weight) is not (null or FloatWeight))
+            .ToList();
         var name =
             own.Select(entry => entry.Name).FirstOrDefault()
-            ?? (quantized.Count > 0 && !layers.TrueForAll(entry => IsMadeByThis(entry.Layer)) ? quantized[0].Name : null);
+            ?? (
+                quantized.Count > 0 && !layers.TrueForAll(entry => IsMadeByThis(entry.Layer)) ? quantized[0].Name : null
+            );
         if (name is not null)
         {
             throw new InvalidOperationException(

@@ -140,8 +140,7 @@ public sealed class Linear4bit : nn.Module<Tensor, Tensor>
     internal static void CheckComputeDtype(ScalarType? dtype)
     {
         if (
-            dtype
-            is not (null or ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float64)
+            dtype is not (null or ScalarType.Float32 or ScalarType.Float16 or ScalarType.BFloat16 or ScalarType.Float64)
         )
         {
             throw new ArgumentException(

@@ -31,9 +31,7 @@ internal static class QuantStates
         NestedAbsmax(absmax, (float)Parse(state)[Offset].GetDouble());
 
     public static Tensor NestedAbsmax(Tensor absmax, float offset) =>
-        Functional
-            .QuantizeBlockwise(absmax - offset, Codebook.DynamicSigned, QuantState.NestedBlocksize)
-            .State.Absmax;
+        Functional.QuantizeBlockwise(absmax - offset, Codebook.DynamicSigned, QuantState.NestedBlocksize).State.Absmax;
 
     private static Dictionary<string, JsonElement> Parse(Tensor state) =>
         JsonDocument

@@ -101,10 +101,9 @@ internal static class BitsandbytesLayer
         if (own is Weight8bit or TrainableWeight8bit)
         {
             description["has_fp16_weights"] = $"{own is TrainableWeight8bit}";
-            description["threshold"] = ((own as Weight8bit)?.Threshold ?? ((TrainableWeight8bit)own).Threshold).ToString(
-                "0.0",
-                CultureInfo.InvariantCulture
-            );
+            description["threshold"] = (
+                (own as Weight8bit)?.Threshold ?? ((TrainableWeight8bit)own).Threshold
+            ).ToString("0.0", CultureInfo.InvariantCulture);
         }
 
         return description;

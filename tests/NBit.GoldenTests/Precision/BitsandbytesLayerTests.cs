@@ -44,11 +44,9 @@ public sealed class BitsandbytesLayerTests
             )
         );
         Assert.That(model.named_modules(), Is.EqualTo(before), "the objects and names stay");
-        var layers = BitsandbytesRecording.Layers(model).ToDictionary(
-            entry => entry.Name,
-            entry => entry.Module,
-            StringComparer.Ordinal
-        );
+        var layers = BitsandbytesRecording
+            .Layers(model)
+            .ToDictionary(entry => entry.Name, entry => entry.Module, StringComparer.Ordinal);
         Assert.That(
             layers.Select(layer => $"{layer.Key} {BitsandbytesLayer.ClassOf(layer.Value)}"),
             Is.EquivalentTo(expected.Properties("after_convert_module").Select(layer => $"{layer.Name} {layer.Value}"))
@@ -80,7 +78,10 @@ public sealed class BitsandbytesLayerTests
         if (expected.Text("error") is not null)
         {
             // The peer lacks an operator on the CPU; NBit gives what it gives in training (DESIGN 8.4).
-            Assert.That(GoldenRules.ForJson(BitsandbytesRecording.File, $"forward/{name}")?.Kind, Is.EqualTo("differs"));
+            Assert.That(
+                GoldenRules.ForJson(BitsandbytesRecording.File, $"forward/{name}")?.Kind,
+                Is.EqualTo("differs")
+            );
             expected = Recorded.Get("forward")!.Value.Get($"{kind}/{mode}/{dtype}/train")!.Value;
         }
 
@@ -103,6 +104,5 @@ public sealed class BitsandbytesLayerTests
         [.. model.named_parameters().Select(entry => $"{entry.name} {entry.parameter.dtype.Name()}")];
 
     // "ignore=['fc1', 'head']"
-    private static IEnumerable<string> Ignored(string list) =>
-        list.Split('\'').Where((_, i) => i % 2 == 1);
+    private static IEnumerable<string> Ignored(string list) => list.Split('\'').Where((_, i) => i % 2 == 1);
 }

@@ -33,10 +33,7 @@ public sealed class BitsandbytesSpecialCaseTests
                 Outcome.Check(expected, () => Converted(nn.Conv1d(1, 1, 1)));
                 break;
             case "the root module itself is a Linear":
-                Assert.That(
-                    BitsandbytesLayer.ClassOf(Converted(nn.Linear(8, 8))),
-                    Is.EqualTo(expected.Text("class"))
-                );
+                Assert.That(BitsandbytesLayer.ClassOf(Converted(nn.Linear(8, 8))), Is.EqualTo(expected.Text("class")));
                 break;
             case "Sequential(Linear)":
                 CheckLayers(name, expected, nn.Sequential(nn.Linear(8, 8)));
@@ -56,10 +53,7 @@ public sealed class BitsandbytesSpecialCaseTests
             case "nn.MultiheadAttention":
                 // TorchSharp's attention computes with its out_proj natively and shows no Linear.
                 Outcome.CheckError(
-                    BitsandbytesRecording
-                        .Json.Get("special_cases")!
-                        .Value.Get("model without Linear (Conv1d)")!
-                        .Value,
+                    BitsandbytesRecording.Json.Get("special_cases")!.Value.Get("model without Linear (Conv1d)")!.Value,
                     Assert.Catch(() => Converted(nn.ModuleList(nn.MultiheadAttention(8, 2))))!
                 );
                 break;
@@ -91,7 +85,12 @@ public sealed class BitsandbytesSpecialCaseTests
                 CheckLoadingFloats(words[5]);
                 break;
             case var _ when name.StartsWith("state_dict keys of ", StringComparison.Ordinal):
-                CheckKeys(expected, words[3], words[5], isQuantized: !name.EndsWith("not quantized", StringComparison.Ordinal));
+                CheckKeys(
+                    expected,
+                    words[3],
+                    words[5],
+                    isQuantized: !name.EndsWith("not quantized", StringComparison.Ordinal)
+                );
                 break;
             case var _ when words[0] == "eval()":
                 CheckEvaluation(words[3]);
@@ -118,11 +117,9 @@ public sealed class BitsandbytesSpecialCaseTests
 
     private static void CheckLayers(string path, JsonElement expected, nn.Module model, BitsandbytesPrecision mode)
     {
-        var layers = BitsandbytesRecording.Layers(model).ToDictionary(
-            entry => entry.Name,
-            entry => entry.Module,
-            StringComparer.Ordinal
-        );
+        var layers = BitsandbytesRecording
+            .Layers(model)
+            .ToDictionary(entry => entry.Name, entry => entry.Module, StringComparer.Ordinal);
         Assert.That(layers.Keys, Is.EquivalentTo(expected.EnumerateObject().Select(layer => layer.Name)));
         foreach (var layer in expected.EnumerateObject())
         {
@@ -157,7 +154,9 @@ public sealed class BitsandbytesSpecialCaseTests
         var before = model.modules().Select(BitsandbytesLayer.ClassOf).ToList();
         Assert.That(
             () => Mode(isConverted ? "int8" : "nf4").ConvertModule(model),
-            Throws.InvalidOperationException.With.Message.Contains("quantized already").And.Message.Contains("use no plugin")
+            Throws
+                .InvalidOperationException.With.Message.Contains("quantized already")
+                .And.Message.Contains("use no plugin")
         );
         Assert.That(model.modules().Select(BitsandbytesLayer.ClassOf), Is.EqualTo(before));
     }
@@ -227,7 +226,10 @@ public sealed class BitsandbytesSpecialCaseTests
         }
 
         using var meta = nn.Sequential(nn.Linear(8, 8, device: META));
-        Assert.That(() => mode.ConvertModule(meta), Throws.InstanceOf<ArgumentException>().Or.InstanceOf<NotSupportedException>());
+        Assert.That(
+            () => mode.ConvertModule(meta),
+            Throws.InstanceOf<ArgumentException>().Or.InstanceOf<NotSupportedException>()
+        );
     }
 
     // DESIGN 8.7: on every device, quantized as it loads.

@@ -73,6 +73,9 @@ public sealed class BitsandbytesTrainingTests
             var parameter = trained.Single(entry => tensor == $"nbit.{Dotted(name)}.{entry.Name}").Parameter;
             GoldenAnswer.Of(Answers, tensor, BitsandbytesRecording.Readme).Check(parameter);
         }
+
+        Lora.Remove(model);
+        Assert.That(model.named_parameters().Select(entry => entry.name), Has.None.Contains("lora"));
     }
 
     private static IEnumerable<TestCaseData> Finals() =>

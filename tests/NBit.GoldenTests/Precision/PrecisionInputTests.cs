@@ -157,7 +157,12 @@ public sealed class PrecisionInputTests
                 Assert.That(Combine(name, owner).Name, Is.EqualTo(Bitsandbytes(name).Name));
                 break;
             default:
-                Outcome.CheckMode(recorded, () => Combine(name, owner), owner == "fabric", $"combinations/{name}/{owner}");
+                Outcome.CheckMode(
+                    recorded,
+                    () => Combine(name, owner),
+                    owner == "fabric",
+                    $"combinations/{name}/{owner}"
+                );
                 break;
         }
     }

@@ -1,5 +1,6 @@
 using NBit.GoldenTests.Golden;
 using NBit.Models;
+using NBit.Quantization;
 using static TorchSharp.torch;
 
 namespace NBit.GoldenTests.Transformers;
@@ -28,9 +29,17 @@ public sealed class LlamaTests
 
         answer.Check(model.forward(ids));
 
-        using var cache = new KeyValueCache(model.Config);
-        var parts = ids.split([9, 1, 1, ids.shape[1] - 11], 1).Select(part => model.forward(part, cache)).ToArray();
-        answer.Check(cat(parts, 1));
+        var eights = model.parameters().Select(LinearWeight.Of).OfType<Weight8bit>().ToList();
+        if (eights.Count == 0)
+        {
+            answer.Check(ForwardInParts(model, ids));
+            return;
+        }
+
+        // LLM.int8() looks for outlier columns in all rows of a call, so that other parts have other ones. Without
+        // outliers, a row's product depends on that row alone.
+        eights.ForEach(weight => weight.Threshold = 0);
+        Assert.That(answer.Comparison.Difference(ForwardInParts(model, ids), model.forward(ids)), Is.Null);
     }
 
     [TestCaseSource(nameof(Recordings), new object[] { "greedy" })]
@@ -49,6 +58,12 @@ public sealed class LlamaTests
         var continued = model.Generate(tokens[..prompt], tokens.Length - prompt);
 
         Assert.That(continued, Is.EqualTo(tokens[prompt..]));
+    }
+
+    private static Tensor ForwardInParts(LlamaForCausalLM model, Tensor ids)
+    {
+        using var cache = new KeyValueCache(model.Config);
+        return cat([.. ids.split([9, 1, 1, ids.shape[1] - 11], 1).Select(part => model.forward(part, cache))], 1);
     }
 
     // "logits.nf4-dq.dequantized" is of the stored folder, ".exact" of what NBit quantizes itself.

@@ -52,11 +52,12 @@ public sealed class MiniLmWeightTests
         using var scope = NewDisposeScope();
         using var folder = new TemporaryFolder();
         var recorded = GoldenTensors.Of(Recording);
-        var tensors = NamesOf(mode).ToDictionary(
-            name => Stored(mode, name)[(Layer.Length - "query".Length)..],
-            recorded.Read,
-            StringComparer.Ordinal
-        );
+        var tensors = NamesOf(mode)
+            .ToDictionary(
+                name => Stored(mode, name)[(Layer.Length - "query".Length)..],
+                recorded.Read,
+                StringComparer.Ordinal
+            );
         var file = folder.PathOf("stored.safetensors");
         SafetensorsWriter.Save(
             file,
@@ -111,7 +112,10 @@ public sealed class MiniLmWeightTests
     {
         var stem = mode[..mode.IndexOf("-dq", StringComparison.Ordinal)];
         var state = GoldenTensors.Of(Recording).Read($"{Weight}{mode}{State}{stem}");
-        using var folder = new QuantizedFolder(ModelsFolder.PathOf(Model), mode.Replace("-dq", "", StringComparison.Ordinal));
+        using var folder = new QuantizedFolder(
+            ModelsFolder.PathOf(Model),
+            mode.Replace("-dq", "", StringComparison.Ordinal)
+        );
         using var stored = TensorSource.Open(folder.Root);
         return QuantStates.NestedAbsmax(stored.Read($"{Layer}.weight.absmax"), state);
     }
