@@ -8,7 +8,8 @@ using static TorchSharp.torch;
 
 namespace NBit.GoldenTests.Precision;
 
-/// <summary>precision/bnb.json: training steps of quantized models with LoRA adapters; losses and what was trained.</summary>
+/// <summary>precision/bnb.json: training steps of quantized models with LoRA adapters; losses and what was
+/// trained.</summary>
 public sealed class BitsandbytesTrainingTests
 {
     private const string File = BitsandbytesRecording.File;

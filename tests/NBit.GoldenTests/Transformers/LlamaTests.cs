@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 
 namespace NBit.GoldenTests.Transformers;
 
-/// <summary>Llama folders as transformers runs them: logits and greedy continuations, by the form of the weights.</summary>
+/// <summary>Llama folders as transformers runs them: logits and greedy continuations, by the form of the
+/// weights.</summary>
 public sealed class LlamaTests
 {
     private const string Folder = "transformers";

@@ -6,7 +6,8 @@ using static TorchSharp.torch;
 namespace NBit.GoldenTests.Transformers;
 
 /// <summary>
-/// The stored form of one weight of all-MiniLM-L6-v2 in each mode: what NBit makes of the weight, and what loads as it is.
+/// The stored form of one weight of all-MiniLM-L6-v2 in each mode: what NBit makes of the weight, and what loads
+/// as it is.
 /// </summary>
 public sealed class MiniLmWeightTests
 {

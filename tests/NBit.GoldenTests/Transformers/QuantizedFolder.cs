@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 
 namespace NBit.GoldenTests.Transformers;
 
-/// <summary>A Hugging Face folder that NBit quantizes, as transformers does with load_in_4bit and load_in_8bit.</summary>
+/// <summary>A Hugging Face folder that NBit quantizes, as transformers does with load_in_4bit and
+/// load_in_8bit.</summary>
 internal sealed class QuantizedFolder : IDisposable
 {
     private readonly TemporaryFolder _folder = new();
