@@ -15,7 +15,8 @@ namespace NBit.Precision;
 /// Layers are converted in place: module objects, their names and their types stay. Biases of converted layers get the
 /// mode's dtype at once, so that running a model does not change it. In the 4-bit modes weights and biases of converted
 /// layers are frozen (biases of layers made in <see cref="ModuleInitContext" /> are not, as in Lightning), in "int8"
-/// weights; add trainable ones by <see cref="Lora" />. In "int8-training" weights stay in floating point, are quantized in
+/// weights; add trainable ones by <see cref="Lora" />. In "int8-training" weights stay in floating point, are
+/// quantized in
 /// each forward pass, and can be trained.
 /// </remarks>
 public sealed class BitsandbytesPrecision : PrecisionMode
@@ -27,7 +28,8 @@ public sealed class BitsandbytesPrecision : PrecisionMode
 
     /// <summary>Creates the mode.</summary>
     /// <param name="mode">"nf4", "nf4-dq", "fp4", "fp4-dq", "int8" or "int8-training".</param>
-    /// <param name="dtype">What inputs are cast to and products of 4-bit weights are computed in: bfloat16 (the usual one),
+    /// <param name="dtype">What inputs are cast to and products of 4-bit weights are computed in: bfloat16
+    /// (the usual one),
     /// float16, float32 or float64; in the 8-bit modes float16.</param>
     /// <param name="ignoreModules">Linear layers whose full name begins with one of these are left as they are.</param>
     /// <param name="allowNonFinite">Whether weights may hold NaN and infinities.</param>
@@ -85,14 +87,18 @@ public sealed class BitsandbytesPrecision : PrecisionMode
     public bool AllowNonFinite { get; }
 
     /// <summary>
-    /// Quantizes the weights of all linear layers in the model, except ignored ones. A model whose layers are as this mode
-    /// makes them, because it was converted or loaded before, keeps its weights; a linear layer that is itself the model
+    /// Quantizes the weights of all linear layers in the model, except ignored ones. A model whose layers are
+    /// as this mode
+    /// makes them, because it was converted or loaded before, keeps its weights; a linear layer that is
+    /// itself the model
     /// is left as it is.
     /// </summary>
     /// <param name="model">The model; as it was if this throws.</param>
-    /// <exception cref="ArgumentException">The model has no linear layer, or a weight is not finite, not floating-point or
+    /// <exception cref="ArgumentException">The model has no linear layer, or a weight is not finite, not
+    /// floating-point or
     /// not on the CPU.</exception>
-    /// <exception cref="InvalidOperationException">The model is quantized in another way, or in part; or TorchSharp's linear
+    /// <exception cref="InvalidOperationException">The model is quantized in another way, or in part; or
+    /// TorchSharp's linear
     /// was called before NBit was there.</exception>
     public override void ConvertModule(nn.Module model)
     {
@@ -135,7 +141,8 @@ public sealed class BitsandbytesPrecision : PrecisionMode
     public override IDisposable TensorInitContext() => new DefaultDtype(DataType).Enter();
 
     /// <summary>
-    /// Begins a scope in which new modules get this mode's dtype, and in which the weights of linear layers take no memory
+    /// Begins a scope in which new modules get this mode's dtype, and in which the weights of linear layers
+    /// take no memory
     /// before <see cref="ConvertModule" /> makes, quantizes and frees one after the other.
     /// </summary>
     /// <returns>Ends the scope.</returns>
@@ -151,7 +158,8 @@ public sealed class BitsandbytesPrecision : PrecisionMode
     public override T ConvertOutput<T>(T data) => TensorCasts.CastFloating(data, get_default_dtype());
 
     /// <inheritdoc />
-    /// <exception cref="NotSupportedException">A parameter that it trains is float16, as biases are in the 8-bit modes, and
+    /// <exception cref="NotSupportedException">A parameter that it trains is float16, as biases are in the
+    /// 8-bit modes, and
     /// its epsilon is 0 in float16.</exception>
     public override void CheckOptimizer(optim.Optimizer optimizer, bool clipsGradients)
     {
@@ -205,8 +213,9 @@ public sealed class BitsandbytesPrecision : PrecisionMode
         if (name is not null)
         {
             throw new InvalidOperationException(
-                $"'{name}' is quantized already, and '{Name}' takes models in floating point, or ones that it quantized "
-                    + "itself: give it the model before it is quantized, ignore those modules, or use no plugin"
+                $"'{name}' is quantized already, and '{Name}' takes models in floating point, or ones that it "
+                    + "quantized itself: give it the model before it is quantized, ignore those modules, or use no "
+                    + "plugin"
             );
         }
     }

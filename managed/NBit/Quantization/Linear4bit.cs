@@ -5,8 +5,10 @@ namespace NBit.Quantization;
 
 /// <summary>A linear layer whose weight is held in 4 bits (bitsandbytes' <c>Linear4bit</c>).</summary>
 /// <remarks>
-/// y = x @ W^T + bias: x, W and bias are rounded to the compute dtype, sums are float32 (float64 where that is the compute
-/// dtype), and the result comes back in x's dtype. The weight is frozen: gradients reach x and the bias. Any sizes work.
+/// y = x @ W^T + bias: x, W and bias are rounded to the compute dtype, sums are float32 (float64 where that is
+/// the compute
+/// dtype), and the result comes back in x's dtype. The weight is frozen: gradients reach x and the bias. Any
+/// sizes work.
 /// </remarks>
 public sealed class Linear4bit : nn.Module<Tensor, Tensor>
 {
@@ -98,7 +100,8 @@ public sealed class Linear4bit : nn.Module<Tensor, Tensor>
     /// <param name="quantType">The code.</param>
     /// <param name="blocksize">Elements that share one absmax.</param>
     /// <returns>The layer.</returns>
-    /// <exception cref="ArgumentException">The layer's weight is quantized already, or of an unsuitable dtype.</exception>
+    /// <exception cref="ArgumentException">The layer's weight is quantized already, or of an unsuitable
+    /// dtype.</exception>
     public static Linear4bit FromLinear(
         Linear linear,
         ScalarType? computeDtype = null,

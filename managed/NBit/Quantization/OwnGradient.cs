@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 
 namespace NBit.Quantization;
 
-/// <summary>Gives the output of a layer that was computed outside of libtorch its place in the autograd graph.</summary>
+/// <summary>Gives the output of a layer that was computed outside of libtorch its place in the autograd
+/// graph.</summary>
 /// <remarks>
 /// TorchSharp's own custom functions keep a copy of the output and leave gradients to the garbage collector. Here the
 /// graph is made of libtorch's operations, whose own gradients cost a small part of the layer's: a first column of the
@@ -53,7 +54,8 @@ internal static unsafe class OwnGradient
         return result.MoveToOuterDisposeScope();
     }
 
-    /// <summary>The gradient of the output, from where it arrives until the last one that needs it has used it.</summary>
+    /// <summary>The gradient of the output, from where it arrives until the last one that needs it has used
+    /// it.</summary>
     private sealed class OutputGradient(IDisposable? saved) : IDisposable
     {
         private Tensor? _value;
@@ -62,7 +64,8 @@ internal static unsafe class OwnGradient
 
         /// <summary>A view of a tensor, which gets a gradient made from the output's.</summary>
         /// <remarks>
-        /// A view has a place of its own in the graph: a gradient that replaced the tensor's would also replace what its
+        /// A view has a place of its own in the graph: a gradient that replaced the tensor's would also
+        /// replace what its
         /// other users give it, such as a residual connection or the queries beside the keys. (TorchSharp's alias is no
         /// view but the same tensor.)
         /// </remarks>

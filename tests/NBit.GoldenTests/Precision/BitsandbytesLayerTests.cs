@@ -6,7 +6,8 @@ using static TorchSharp.torch;
 
 namespace NBit.GoldenTests.Precision;
 
-/// <summary>precision/bnb.json: which layer becomes what, by mode and ignored modules, and what a forward gives.</summary>
+/// <summary>precision/bnb.json: which layer becomes what, by mode and ignored modules, and what a forward
+/// gives.</summary>
 public sealed class BitsandbytesLayerTests
 {
     private static readonly JsonElement Recorded = BitsandbytesRecording.Json;

@@ -40,14 +40,16 @@ internal static class BitsandbytesRecording
         model.named_modules().Where(entry => entry.module is Linear or LayerNorm or Embedding);
 
     /// <summary>
-    /// What nbit-rules.json says of a value of bnb.json: NBit's value in place of the recorded one, or the recorded one.
+    /// What nbit-rules.json says of a value of bnb.json: NBit's value in place of the recorded one, or the
+    /// recorded one.
     /// </summary>
     public static string? Expected(string path, JsonElement? recorded) =>
         GoldenRules.ForJson(File, path) is { Kind: "differs" or "value" } rule && rule.Json.Text("value") is { } own
             ? own
             : recorded?.ToString();
 
-    /// <summary>The comparison that the folder's README asks for, of a tensor of any of its files; for what nbit-rules.json does not match.</summary>
+    /// <summary>The comparison that the folder's README asks for, of a tensor of any of its files; for what
+    /// nbit-rules.json does not match.</summary>
     public static Comparison Readme(string _, string tensor) =>
         tensor.EndsWith("absmax", StringComparison.Ordinal) || tensor.EndsWith(".offset", StringComparison.Ordinal)
             ? Comparison.Close(relative: OneUlp)

@@ -83,13 +83,8 @@ public sealed partial class BitsandbytesTensorTests
     }
 
     // Given the recorded offset: a last bit of the mean is several of the largest difference from it.
-    private static Tensor NestedAbsmax(Tensor absmax, string name)
-    {
-        var offset = GoldenTensors.Of(File).Read($"{Stem(name)}offset");
-        return Functional
-            .QuantizeBlockwise(absmax - offset, Codebook.DynamicSigned, QuantState.NestedBlocksize)
-            .State.Absmax;
-    }
+    private static Tensor NestedAbsmax(Tensor absmax, string name) =>
+        QuantStates.NestedAbsmax(absmax, GoldenTensors.Of(File).Read($"{Stem(name)}offset").item<float>());
 
     private static string Stem(string name) => name[..(name.LastIndexOf('.') + 1)];
 

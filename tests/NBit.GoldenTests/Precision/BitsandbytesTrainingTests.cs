@@ -8,7 +8,8 @@ using static TorchSharp.torch;
 
 namespace NBit.GoldenTests.Precision;
 
-/// <summary>precision/bnb.json: training steps of quantized models with LoRA adapters; losses and what was trained.</summary>
+/// <summary>precision/bnb.json: training steps of quantized models with LoRA adapters; losses and what was
+/// trained.</summary>
 public sealed class BitsandbytesTrainingTests
 {
     private const string File = BitsandbytesRecording.File;
@@ -73,6 +74,9 @@ public sealed class BitsandbytesTrainingTests
             var parameter = trained.Single(entry => tensor == $"nbit.{Dotted(name)}.{entry.Name}").Parameter;
             GoldenAnswer.Of(Answers, tensor, BitsandbytesRecording.Readme).Check(parameter);
         }
+
+        Lora.Remove(model);
+        Assert.That(model.named_parameters().Select(entry => entry.name), Has.None.Contains("lora"));
     }
 
     private static IEnumerable<TestCaseData> Finals() =>

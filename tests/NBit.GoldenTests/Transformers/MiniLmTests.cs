@@ -12,22 +12,21 @@ public sealed class MiniLmTests
     private const string Recording = "transformers/minilm-embeddings.safetensors";
     private const string Sentences = "transformers/minilm.json";
     private const string Model = "all-MiniLM-L6-v2";
-    private const string Float32 = "embedding.float32";
+    private const string Float32 = "float32";
+    private const string Cosine = "min_cosine.";
 
-    // Max abs error of an embedding in float32, whatever rounding order libtorch takes (README of the folder).
-    private const double Tolerance = 2e-5;
+    private static IEnumerable<TestCaseData> Embeddings() =>
+        GoldenTensors
+            .Of(Recording)
+            .Names.Where(name => name.StartsWith("embedding.", StringComparison.Ordinal))
+            .Select(name => new TestCaseData(name).SetArgDisplayNames(name));
 
-    private static IEnumerable<TestCaseData> Embeddings()
-    {
-        foreach (var file in Recordings())
-        {
-            using var reader = SafetensorsReader.Open(GoldenFolder.PathOf(file));
-            foreach (var name in reader.Names.Where(name => name.StartsWith("embedding.", StringComparison.Ordinal)))
-            {
-                yield return new TestCaseData(name).SetArgDisplayNames(name);
-            }
-        }
-    }
+    private static IEnumerable<TestCaseData> Cosines() =>
+        GoldenFolder
+            .Json(Sentences)
+            .EnumerateObject()
+            .Where(entry => entry.Name.StartsWith(Cosine, StringComparison.Ordinal))
+            .Select(entry => new TestCaseData(entry.Name[Cosine.Length..], entry.Value.GetDouble()));
 
     private static IEnumerable<TestCaseData> Texts() =>
         GoldenFolder
@@ -38,17 +37,24 @@ public sealed class MiniLmTests
     [TestCaseSource(nameof(Embeddings))]
     public void Embeddings_are_those_of_transformers(string name)
     {
-        if (name != Float32)
+        using var scope = NewDisposeScope();
+        var answer = GoldenAnswer.Of(Recording, name, TransformersReadme.Of);
+        if (answer.NotCompared is { } rule)
         {
-            Skip.NotLanded("4 (quantized layers)");
+            Skip.Differs(rule);
         }
 
-        using var scope = NewDisposeScope();
-        using var embedder = SentenceEmbedder.Load(ModelsFolder.PathOf(Model), float32);
-        using var recorded = SafetensorsReader.Open(GoldenFolder.PathOf(Recording));
-        string[] texts = [.. Texts().Select(text => (string)text.Arguments[0]!)];
+        answer.Check(Embed(name.Split('.')[1]));
+    }
 
-        Closeness.Assert(Recording, name, embedder.Embed(texts), recorded.Read(name), Tolerance);
+    [TestCaseSource(nameof(Cosines))]
+    public void Embeddings_are_as_near_to_float32_as_those_of_bitsandbytes(string mode, double recorded)
+    {
+        const double margin = 1e-4;
+        using var scope = NewDisposeScope();
+        var exact = GoldenTensors.Of(Recording).Read($"embedding.{Float32}");
+        var cosines = nn.functional.cosine_similarity(exact, Embed(mode), dim: 1);
+        Assert.That(cosines.min().item<float>(), Is.GreaterThanOrEqualTo(recorded - margin));
     }
 
     [TestCaseSource(nameof(Texts))]
@@ -76,5 +82,19 @@ public sealed class MiniLmTests
 
         Assert.That(ids.eq(recorded.Read("input_ids")).all().item<bool>(), Is.True);
         Assert.That(mask.eq(recorded.Read("attention_mask")).all().item<bool>(), Is.True);
+    }
+
+    private static Tensor Embed(string mode)
+    {
+        string[] texts = [.. Texts().Select(text => (string)text.Arguments[0]!)];
+        if (mode == Float32)
+        {
+            using var plain = SentenceEmbedder.Load(ModelsFolder.PathOf(Model), float32);
+            return plain.Embed(texts);
+        }
+
+        using var folder = new QuantizedFolder(ModelsFolder.PathOf(Model), mode);
+        using var embedder = SentenceEmbedder.Load(folder.Root, folder.Dtype);
+        return embedder.Embed(texts);
     }
 }
