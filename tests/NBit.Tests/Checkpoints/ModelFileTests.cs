@@ -56,7 +56,9 @@ public sealed class ModelFileTests : DisposeScopeFixture
     }
 
     [Test]
-    public void A_model_comes_back_with_its_adapters([ValueSource(typeof(TwoLayers), nameof(TwoLayers.Kinds))] string kind)
+    public void A_model_comes_back_with_its_adapters(
+        [ValueSource(typeof(TwoLayers), nameof(TwoLayers.Kinds))] string kind
+    )
     {
         using TwoLayers saved = TwoLayers.Make(kind),
             loaded = TwoLayers.Make(kind, seed: 5);
@@ -270,11 +272,9 @@ public sealed class ModelFileTests : DisposeScopeFixture
     {
         using TwoLayers saved = TwoLayers.Make("nf4-dq"),
             model = TwoLayers.Make(seed: 5);
-        var tensors = ModelWeights.Of(saved).ToDictionary(
-            entry => entry.Name,
-            entry => entry.Tensor.detach(),
-            StringComparer.Ordinal
-        );
+        var tensors = ModelWeights
+            .Of(saved)
+            .ToDictionary(entry => entry.Name, entry => entry.Tensor.detach(), StringComparer.Ordinal);
         change(tensors);
         SafetensorsWriter.Save(Path, tensors.Select(entry => (entry.Key, entry.Value)).ToList());
         var before = Bytes(model);
@@ -296,9 +296,12 @@ public sealed class ModelFileTests : DisposeScopeFixture
             model = TwoLayers.Make();
         var tensors = ModelWeights
             .Of(saved)
-            .Select(entry => (entry.Name, entry.Name.EndsWith("format", StringComparison.Ordinal)
-                ? tensor((byte)format)
-                : entry.Tensor))
+            .Select(entry =>
+                (
+                    entry.Name,
+                    entry.Name.EndsWith("format", StringComparison.Ordinal) ? tensor((byte)format) : entry.Tensor
+                )
+            )
             .ToList();
         SafetensorsWriter.Save(Path, tensors);
         Assert.That(

@@ -46,7 +46,11 @@ public sealed class PythonNumberTests
             if (double.IsFinite(value))
             {
                 var text = PythonNumber.Repr(value);
-                Assert.That(double.Parse(text, System.Globalization.CultureInfo.InvariantCulture), Is.EqualTo(value), text);
+                Assert.That(
+                    double.Parse(text, System.Globalization.CultureInfo.InvariantCulture),
+                    Is.EqualTo(value),
+                    text
+                );
             }
         }
     }

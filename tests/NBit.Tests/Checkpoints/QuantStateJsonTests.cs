@@ -42,14 +42,28 @@ public sealed class QuantStateJsonTests
             yield return Case($"cut after {length}", Plain[..length]);
         }
 
-        foreach (var field in (string[])["quant_type", "blocksize", "dtype", "shape", "nested_blocksize", "nested_dtype"])
+        foreach (
+            var field in (string[])["quant_type", "blocksize", "dtype", "shape", "nested_blocksize", "nested_dtype"]
+        )
         {
             var source = field.StartsWith("nested", StringComparison.Ordinal) ? Nested : Plain;
-            yield return Change(source, $"another name than {field}", $"\"{field}\"", $"\"{field}2\"", "it has the fields");
+            yield return Change(
+                source,
+                $"another name than {field}",
+                $"\"{field}\"",
+                $"\"{field}2\"",
+                "it has the fields"
+            );
         }
 
         yield return Change(Plain, "another field", "{", "{\"version\": 2, ", "a state of this version has");
-        yield return Change(Plain, "a field twice", "\"dtype\": \"bfloat16\"", "\"blocksize\": 64", "it has the fields");
+        yield return Change(
+            Plain,
+            "a field twice",
+            "\"dtype\": \"bfloat16\"",
+            "\"blocksize\": 64",
+            "it has the fields"
+        );
         yield return Change(Plain, "half nested", "\"shape\"", "\"nested_offset\": 1, \"shape\"", "it has the fields");
         yield return Change(Plain, "quant_type", "nf4", "int4", "quant_type is 'int4'; allowed are nf4, fp4");
         yield return Change(Plain, "quant_type is a number", "\"nf4\"", "4", "");
@@ -65,7 +79,13 @@ public sealed class QuantStateJsonTests
         }
 
         yield return Change(Plain, "shape is a number", "[3, 5]", "15", "");
-        yield return Change(Nested, "nested_dtype", "\"nested_dtype\": \"float32\"", "\"nested_dtype\": \"float16\"", "");
+        yield return Change(
+            Nested,
+            "nested_dtype",
+            "\"nested_dtype\": \"float32\"",
+            "\"nested_dtype\": \"float16\"",
+            ""
+        );
         yield return Change(Nested, "nested_offset", "0.129354327917099", "1e39", "it must be a float32 number");
         yield return Change(Nested, "nested_offset is text", "0.129354327917099", "\"0\"", "");
         yield return Change(Nested, "nested_blocksize", "256", "100", "nested_blocksize is 100");

@@ -77,10 +77,7 @@ public sealed class BitsandbytesPrecisionTests : DisposeScopeFixture
     {
         using var model = TwoLayers.Make();
         new BitsandbytesPrecision("nf4", ignoreModules: names).ConvertModule(model);
-        Assert.That(
-            (TwoLayers.IsQuantized(model.First), TwoLayers.IsQuantized(model.Last)),
-            Is.EqualTo((first, last))
-        );
+        Assert.That((TwoLayers.IsQuantized(model.First), TwoLayers.IsQuantized(model.Last)), Is.EqualTo((first, last)));
         Assert.That(model.Last.weight.requires_grad, Is.Not.EqualTo(last));
     }
 
@@ -89,11 +86,9 @@ public sealed class BitsandbytesPrecisionTests : DisposeScopeFixture
     {
         using var model = TwoLayers.Make();
         new BitsandbytesPrecision("nf4", ignoreModules: ["_last"]).ConvertModule(model);
-        var before = model.state_dict().ToDictionary(
-            entry => entry.Key,
-            entry => entry.Value.detach().clone(),
-            StringComparer.Ordinal
-        );
+        var before = model
+            .state_dict()
+            .ToDictionary(entry => entry.Key, entry => entry.Value.detach().clone(), StringComparer.Ordinal);
         new BitsandbytesPrecision(mode).ConvertModule(model);
         AssertUntouched(model, before);
         using var own = nn.Sequential(new Linear8bitLt(4, 4, hasFp16Weights: false), nn.Linear(4, 4));
@@ -131,11 +126,9 @@ public sealed class BitsandbytesPrecisionTests : DisposeScopeFixture
     {
         using var model = TwoLayers.Make();
         SetLast(model, value);
-        var before = model.state_dict().ToDictionary(
-            entry => entry.Key,
-            entry => entry.Value.detach().clone(),
-            StringComparer.Ordinal
-        );
+        var before = model
+            .state_dict()
+            .ToDictionary(entry => entry.Key, entry => entry.Value.detach().clone(), StringComparer.Ordinal);
         TensorCount.AssertChangedBy(
             0,
             () =>
@@ -158,10 +151,16 @@ public sealed class BitsandbytesPrecisionTests : DisposeScopeFixture
     {
         foreach (var mode in BitsandbytesPrecision.Modes)
         {
-            yield return new TestCaseData(mode, (Func<Tensor>)(() => ones(8, 64, ScalarType.Float64)), "Float64")
-                .SetArgDisplayNames(mode, "float64");
-            yield return new TestCaseData(mode, (Func<Tensor>)(() => empty(8, 64, device: META)), "META")
-                .SetArgDisplayNames(mode, "meta");
+            yield return new TestCaseData(
+                mode,
+                (Func<Tensor>)(() => ones(8, 64, ScalarType.Float64)),
+                "Float64"
+            ).SetArgDisplayNames(mode, "float64");
+            yield return new TestCaseData(
+                mode,
+                (Func<Tensor>)(() => empty(8, 64, device: META)),
+                "META"
+            ).SetArgDisplayNames(mode, "meta");
         }
     }
 
@@ -266,10 +265,7 @@ public sealed class BitsandbytesPrecisionTests : DisposeScopeFixture
         Repeat(models, mode);
 
         // A weight is kept in 4 bytes an element, in 1, or in a half; the heap keeps some of what was freed.
-        Assert.That(
-            Environment.WorkingSet - before,
-            Is.LessThan(models * bytes / (mode == "int8-training" ? 4 : 16))
-        );
+        Assert.That(Environment.WorkingSet - before, Is.LessThan(models * bytes / (mode == "int8-training" ? 4 : 16)));
 
         static void Repeat(int times, string mode)
         {

@@ -19,7 +19,10 @@ public sealed class Block4Tests : DisposeScopeFixture
         var source = randn(count).to(dtype);
         var (packed, state) = Functional.Quantize4Bit(source, type, blocksize);
         Assert.That(packed.shape, Is.EqualTo(new long[] { (count + 1) / 2, 1 }));
-        Assert.That((state.Count, state.Blocks), Is.EqualTo(((long)count, (long)((count + blocksize - 1) / blocksize))));
+        Assert.That(
+            (state.Count, state.Blocks),
+            Is.EqualTo(((long)count, (long)((count + blocksize - 1) / blocksize)))
+        );
 
         var numbers = source.to(ScalarType.Float32).data<float>().ToArray();
         var restored = Functional.Dequantize4Bit(packed, state, dtype: ScalarType.Float32).data<float>().ToArray();
@@ -105,10 +108,7 @@ public sealed class Block4Tests : DisposeScopeFixture
         var (stored, storedState) = Functional.Quantize4Bit(source, quantStorage: storage);
         Assert.That(stored.dtype, Is.EqualTo(storage));
         Assert.That(stored.bytes[..50].SequenceEqual(packed.bytes), Is.True);
-        TensorAssert.Equal(
-            Functional.Dequantize4Bit(stored, storedState),
-            Functional.Dequantize4Bit(packed, state)
-        );
+        TensorAssert.Equal(Functional.Dequantize4Bit(stored, storedState), Functional.Dequantize4Bit(packed, state));
     }
 
     [Test]

@@ -65,9 +65,7 @@ public sealed class CodebookTests : DisposeScopeFixture
     [Test]
     public void A_tensor_of_known_numbers_gives_the_known_codebook()
     {
-        foreach (
-            var code in (Codebook[])[Codebook.NF4, Codebook.FP4, Codebook.DynamicSigned, Codebook.DynamicUnsigned]
-        )
+        foreach (var code in (Codebook[])[Codebook.NF4, Codebook.FP4, Codebook.DynamicSigned, Codebook.DynamicUnsigned])
         {
             Assert.That(Codebook.OfTensor(code.ToTensor()), Is.SameAs(code));
         }

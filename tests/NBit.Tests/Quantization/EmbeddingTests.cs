@@ -71,7 +71,9 @@ public sealed class EmbeddingTests : DisposeScopeFixture
     }
 
     [Test]
-    public void A_weight_of_any_storage_dtype_is_taken([Values(ScalarType.BFloat16, ScalarType.Float32)] ScalarType type)
+    public void A_weight_of_any_storage_dtype_is_taken(
+        [Values(ScalarType.BFloat16, ScalarType.Float32)] ScalarType type
+    )
     {
         var (packed, state) = Functional.Quantize4Bit(randn(Rows, 64), QuantType.NF4, quantStorage: type);
         var expected = Functional.Dequantize4Bit(packed, state);

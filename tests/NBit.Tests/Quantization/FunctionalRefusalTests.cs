@@ -229,6 +229,5 @@ public sealed class FunctionalRefusalTests : DisposeScopeFixture
     }
 
     private static TestCaseData Case<TException>(string name, Action call, string message)
-        where TException : Exception =>
-        new TestCaseData(typeof(TException), call, message).SetArgDisplayNames(name);
+        where TException : Exception => new TestCaseData(typeof(TException), call, message).SetArgDisplayNames(name);
 }

@@ -49,10 +49,7 @@ public sealed class Int8FunctionalTests : DisposeScopeFixture
         var a = randint(-127, 128, [m, k]).to(ScalarType.Int8);
         var b = randint(-127, 128, [n, k]).to(ScalarType.Int8);
         var product = Functional.Int8LinearMatmul(a, b);
-        TensorAssert.Equal(
-            product,
-            a.to(ScalarType.Float64).mm(b.to(ScalarType.Float64).t()).to(ScalarType.Int32)
-        );
+        TensorAssert.Equal(product, a.to(ScalarType.Float64).mm(b.to(ScalarType.Float64).t()).to(ScalarType.Int32));
     }
 
     [Test]

@@ -141,7 +141,9 @@ public sealed class LayerPassTests : DisposeScopeFixture
     private static IEnumerable<string> QuantizedKinds() => TwoLayers.Kinds.Where(kind => kind != "none");
 
     [Test]
-    public void A_wrong_input_is_an_exception_and_leaves_nothing_behind([ValueSource(nameof(QuantizedKinds))] string kind)
+    public void A_wrong_input_is_an_exception_and_leaves_nothing_behind(
+        [ValueSource(nameof(QuantizedKinds))] string kind
+    )
     {
         using var model = TwoLayers.Make(kind);
         using var wide = randn(2, TwoLayers.Inputs + 1);
@@ -166,9 +168,7 @@ public sealed class LayerPassTests : DisposeScopeFixture
     }
 
     [Test]
-    public void An_exception_in_a_backward_pass_arrives_and_the_layer_works_on(
-        [ValueSource(nameof(Kinds))] string kind
-    )
+    public void An_exception_in_a_backward_pass_arrives_and_the_layer_works_on([ValueSource(nameof(Kinds))] string kind)
     {
         using var model = TwoLayers.Make(kind);
         using var x = TwoLayers.Input().requires_grad_();
@@ -240,7 +240,10 @@ public sealed class LayerPassTests : DisposeScopeFixture
 
     private static List<Tensor> Gradients(nn.Module model, Tensor input) =>
         [
-            .. model.parameters().Where(parameter => parameter.requires_grad).Append(input)
+            .. model
+                .parameters()
+                .Where(parameter => parameter.requires_grad)
+                .Append(input)
                 .Select(tensor => tensor.grad!.clone()),
         ];
 }

@@ -77,7 +77,9 @@ public sealed class LoraTests : DisposeScopeFixture
         yield return Case(["head"], "value.head");
 
         static TestCaseData Case(string[]? targets, params string[] expected) =>
-            new TestCaseData(targets, expected).SetArgDisplayNames(targets is null ? "all" : string.Join(", ", targets));
+            new TestCaseData(targets, expected).SetArgDisplayNames(
+                targets is null ? "all" : string.Join(", ", targets)
+            );
     }
 
     [TestCaseSource(nameof(Targets))]
@@ -94,7 +96,11 @@ public sealed class LoraTests : DisposeScopeFixture
 
     private static IEnumerable<TestCaseData> Refused()
     {
-        yield return Case("no such target", model => Lora.Attach(model, targets: ["q"]), "the model has value, values, query.dense");
+        yield return Case(
+            "no such target",
+            model => Lora.Attach(model, targets: ["q"]),
+            "the model has value, values, query.dense"
+        );
         yield return Case("no targets", model => Lora.Attach(model, targets: []), "no linear layer is named by []");
         yield return Case("rank", model => Lora.Attach(model, rank: 0), "rank");
         yield return Case("alpha", model => Lora.Attach(model, alpha: double.NaN), "allowed are finite numbers");
@@ -191,7 +197,9 @@ public sealed class LoraTests : DisposeScopeFixture
         var expected = model.forward(TwoLayers.Input());
         Assert.That(
             () => Lora.Merge(model),
-            Throws.InvalidOperationException.With.Message.Contains("is quantized and cannot hold what its adapter learned")
+            Throws.InvalidOperationException.With.Message.Contains(
+                "is quantized and cannot hold what its adapter learned"
+            )
         );
         TensorAssert.Equal(model.forward(TwoLayers.Input()), expected);
         Assert.That(Lora.Parameters(model).Count(), Is.EqualTo(4));
