@@ -82,7 +82,7 @@ public static unsafe partial class LibnbitTorch
     /// <summary>Runs the initializer that was put off for a tensor, which stays put off.</summary>
     /// <param name="tensor">An at::Tensor*.</param>
     /// <param name="target">An at::Tensor* that is filled: `tensor` itself, or one of the same shape.</param>
-    /// <param name="was_deferred">Receives 1, or 0 where nothing was put off for the tensor; then nothing is done.</param>
+    /// <param name="was_deferred">Receives 1, or 0 where nothing was put off for the tensor, or it was filled since (by another initializer, or from a checkpoint); then nothing is done.</param>
     /// <returns>One of <see cref="nbit_status" />.</returns>
     [LibraryImport(Library)]
     [return: NativeTypeName("int32_t")]

@@ -223,7 +223,7 @@ public sealed class BitsandbytesPrecision : PrecisionMode
     private void Convert(IEnumerable<(string Name, Linear Layer)> layers)
     {
         // All weights are made before the first one is replaced: what fails, fails before anything was changed.
-        // Those that have to be initialized first are so in the same memory: the heap keeps what is freed between others.
+        // Those that have to be initialized first are so in one memory: the heap keeps what is freed between others.
         var list = layers.ToList();
         var converted = new List<(Linear Layer, Tensor Weight, bool WasDeferred)>();
         using var memory = _mode.Trains

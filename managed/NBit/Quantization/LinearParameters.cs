@@ -15,8 +15,8 @@ internal static unsafe class LinearParameters
         return (Parameter)new Parameter(wrapped, requires_grad: false).DetachFromDisposeScope();
     }
 
-    /// <summary>What takes the place of a tensor's elements where these are cast: the weight of an adapter, or of a layer
-    /// that trains in 8 bits, becomes such a weight again.</summary>
+    /// <summary>What takes the place of a tensor's elements where these are cast: the weight of an adapter, or of a
+    /// layer that trains in 8 bits, becomes such a weight again.</summary>
     /// <param name="tensor">A tensor of a module.</param>
     /// <param name="cast">Its elements, cast.</param>
     /// <returns>What to give the tensor; new ones are in the caller's dispose scope.</returns>

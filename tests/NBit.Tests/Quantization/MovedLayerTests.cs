@@ -1,3 +1,4 @@
+using NBit.Precision;
 using NBit.Quantization;
 using NBit.Tests.Training;
 using TorchSharp;
@@ -21,64 +22,95 @@ public sealed class MovedLayerTests : DisposeScopeFixture
         TensorAssert.Equal(model.forward(TwoLayers.Input()), expected);
     }
 
-    [Test]
-    public void Probe([ValueSource(nameof(Kinds))] string kind, [Values] bool lora, [Values("to", "half")] string how)
-    {
-        using var model = TwoLayers.Make(kind);
-        if (lora)
-        {
-            Lora.Attach(model);
-            using var grad = no_grad();
-            foreach (var p in Lora.Parameters(model))
-            {
-                p.normal_();
-            }
-        }
+    private static IEnumerable<string> CodeKinds() =>
+        TwoLayers.Kinds.Where(kind => kind is not ("none" or "int8-training"));
 
-        var expected = model.forward(TwoLayers.Input());
-        var old = model.First.bias;
-        var oldw = model.First.weight;
-        if (how == "to")
-        {
-            model.to(ScalarType.BFloat16);
-        }
-        else
-        {
-            new NBit.Precision.HalfPrecision("bf16-true").ConvertModule(model);
-        }
-        TestContext.Out.WriteLine(
-            $"{model.First.weight.dtype} {model.First.bias!.dtype} same {ReferenceEquals(old, model.First.bias)} {ReferenceEquals(oldw, model.First.weight)} own {LinearWeight.Of(model.First.weight)?.GetType().Name} {string.Join(" ", model.named_parameters().Select(p => p.name + (p.parameter.IsInvalid ? "!" : "")))}"
-        );
-        var y = model.forward(TwoLayers.Input().to(ScalarType.BFloat16)).to(ScalarType.Float32);
-        TestContext.Out.WriteLine($"err {((y - expected).norm() / expected.norm()).item<float>()}");
+    [Test]
+    public void A_cast_leaves_codes_and_adapters_as_they_are([ValueSource(nameof(CodeKinds))] string kind)
+    {
+        using var model = Adapted(kind);
+        var x = TwoLayers.Input().to(ScalarType.BFloat16);
+        var (codes, expected) = (model.First.weight.detach().clone(), model.forward(x));
+        model.to(ScalarType.BFloat16);
+        TensorAssert.Equal(model.First.weight.detach(), codes);
+        TensorAssert.Close(model.forward(x), expected, 0.02);
+        Assert.That(Lora.Parameters(model).Count(), Is.EqualTo(4));
     }
 
     [Test]
-    public void Probe2([Values("4", "8", "8t", "e4", "e8")] string kind)
+    public void A_precision_mode_casts_what_stays_in_floating_point_in_place(
+        [ValueSource(nameof(Kinds))] string kind,
+        [Values("bf16-true", "16-true")] string precision
+    )
     {
-        nn.Module<Tensor, Tensor> layer = kind switch
+        using var model = Adapted(kind);
+        var mode = new HalfPrecision(precision);
+        var x = TwoLayers.Input().to(mode.DataType);
+        var (weight, expected) = (model.First.weight, model.forward(TwoLayers.Input()));
+        mode.ConvertModule(model);
+        Assert.That(model.First.weight, Is.SameAs(weight));
+        Assert.That(Lora.Parameters(model).Select(parameter => parameter.dtype), Is.All.EqualTo(mode.DataType));
+        TensorAssert.Close(model.forward(x), expected, 0.03);
+        model.forward(x).sum().backward();
+        Assert.That(Lora.Parameters(model).All(parameter => parameter.grad is not null), Is.True);
+    }
+
+    private static readonly Dictionary<string, Func<nn.Module<Tensor, Tensor>>> Modules = new(StringComparer.Ordinal)
+    {
+        ["Linear4bit"] = () => new Linear4bit(16, 8),
+        ["Linear8bitLt"] = () => new Linear8bitLt(16, 8, hasFp16Weights: false),
+        ["Linear8bitLt training"] = () => new Linear8bitLt(16, 8, threshold: 5),
+        ["Embedding4bit"] = () => new Embedding4bit(16, 8),
+        ["Embedding8bit"] = () => new Embedding8bit(16, 8),
+    };
+
+    private static IEnumerable<string> ModuleNames() => Modules.Keys;
+
+    [Test]
+    public void A_module_of_its_own_kind_can_be_cast(
+        [ValueSource(nameof(ModuleNames))] string name,
+        [Values] bool adapted
+    )
+    {
+        using var layer = Modules[name]();
+        var isEmbedding = name.StartsWith("Embedding", StringComparison.Ordinal);
+        if (adapted && !isEmbedding)
         {
-            "4" => new Linear4bit(16, 8),
-            "8" => new Linear8bitLt(16, 8, hasFp16Weights: false),
-            "8t" => new Linear8bitLt(16, 8),
-            "e4" => new Embedding4bit(16, 8),
-            _ => new Embedding8bit(16, 8),
-        };
-        var x = kind[0] == 'e' ? arange(4) : TwoLayers.Input();
+            Lora.Attach(layer);
+            Randomize(layer);
+        }
+
+        var x = isEmbedding ? arange(4) : TwoLayers.Input();
         var expected = layer.forward(x);
         layer.to(ScalarType.BFloat16);
-        TestContext.Out.WriteLine(
-            string.Join(" ", layer.named_parameters().Select(p => p.name + " " + p.parameter.dtype))
+        var y = layer.forward(isEmbedding ? x : x.to(ScalarType.BFloat16));
+        TensorAssert.Close(y, expected, 0.03);
+        Assert.That(
+            layer.named_parameters().Where(entry => entry.name == "bias").Select(entry => entry.parameter.dtype),
+            Is.All.EqualTo(ScalarType.BFloat16)
         );
-        if (layer is Linear4bit l)
+        Assert.That(layer.get_parameter("weight"), Is.SameAs(layer.GetType().GetProperty("weight")!.GetValue(layer)));
+        if (layer is Linear8bitLt { HasFp16Weights: true } trained)
         {
-            TestContext.Out.WriteLine($"{l.bias!.IsInvalid}");
+            Assert.That((trained.Threshold, trained.weight.dtype), Is.EqualTo((5.0, ScalarType.BFloat16)));
         }
-        if (layer is Linear8bitLt l8)
+    }
+
+    private static TwoLayers Adapted(string kind)
+    {
+        var model = TwoLayers.Make(kind);
+        Lora.Attach(model);
+        Randomize(model);
+        return model;
+    }
+
+    private static void Randomize(nn.Module model)
+    {
+        using var grad = no_grad();
+        manual_seed(3);
+        foreach (var parameter in Lora.Parameters(model))
         {
-            TestContext.Out.WriteLine($"{l8.bias!.IsInvalid}");
+            parameter.normal_().mul_(0.1);
         }
-        var y = layer.forward(kind[0] == 'e' ? x : x.to(ScalarType.BFloat16)).to(ScalarType.Float32);
-        TestContext.Out.WriteLine($"err {((y - expected).norm() / expected.norm()).item<float>()}");
     }
 }
