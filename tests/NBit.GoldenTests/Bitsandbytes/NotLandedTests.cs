@@ -5,12 +5,7 @@ namespace NBit.GoldenTests.Bitsandbytes;
 /// <summary>Files of what comes with later issues.</summary>
 public sealed class NotLandedTests
 {
-    private static IEnumerable<string> Models() => BitsandbytesFiles.Models;
-
     private static IEnumerable<string> Optimizers() => BitsandbytesFiles.Optimizers;
-
-    [TestCaseSource(nameof(Models))]
-    public void A_model_is_saved_and_loaded(string _) => Skip.NotLanded("bitsandbytes on the CPU");
 
     [TestCaseSource(nameof(Optimizers))]
     public void An_optimizer_takes_the_recorded_steps(string _) => Skip.NotLanded("The 8-bit optimizer family");

@@ -34,7 +34,7 @@ public sealed class BitsandbytesTrainingTests : DisposeScopeFixture
 
         var codes = model.First.weight.detach().clone();
         var trained = trainsAll ? model.parameters().ToList() : Lora.Parameters(model).ToList();
-        var optimizer = fabric.Setup(optim.AdamW(trained, 0.01));
+        var optimizer = fabric.Setup(optim.AdamW(trained, 0.01, eps: 1e-4));
         var (x, y) = (TwoLayers.Input(rows: 32), TwoLayers.Input(rows: 32).narrow(1, 0, TwoLayers.Outputs));
         var losses = new List<float>();
         for (var step = 0; step < 40; step++)
@@ -81,7 +81,7 @@ public sealed class BitsandbytesTrainingTests : DisposeScopeFixture
                 Lora.Attach(module, rank: 4, dropout: 0.1);
             }
 
-            module.Configure = parameters => [optim.AdamW(Trained(parameters), 0.02)];
+            module.Configure = parameters => [optim.AdamW(Trained(parameters), 0.02, eps: 1e-4)];
             using var trainer = Regression.Train(folder.Path, new BitsandbytesPrecision(mode), epochs);
             var weights = new List<string>();
             module.OnHook = hook =>
