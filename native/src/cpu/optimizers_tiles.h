@@ -4,6 +4,7 @@
 #include "cpu/tiles.h"
 
 #include <iterator>
+#include <optional>
 #include <utility>
 
 namespace nbit
@@ -168,38 +169,60 @@ private:
     using State = typename States::Element;
     static constexpr int vectors = static_cast<int>(std::size(Tile{}.v));
 
-    // body(block, count): a ragged end goes through a copy that is filled up with zeros.
+    // A ragged end goes through a copy that is filled up with zeros.
+    class Padded
+    {
+    public:
+        Padded(const Block& original, int64_t count, const States& all) : original_(original), count_(count)
+        {
+            std::fill_n(parameters_, optimizer_block, T{});
+            std::fill_n(gradients_, optimizer_block, T{});
+            copy(original.parameters, parameters_);
+            copy(original.gradients, gradients_);
+            for (int state = 0; state < Rule::states; ++state) {
+                std::fill_n(states_[state], optimizer_block, all.zero(state));
+                copy(original.states[state], states_[state]);
+            }
+        }
+        Block block()
+        {
+            Block padded = original_;
+            padded.parameters = parameters_;
+            padded.gradients = gradients_;
+            for (int state = 0; state < Rule::states; ++state)
+                padded.states[state] = states_[state];
+            return padded;
+        }
+        void copy_back() const
+        {
+            copy(parameters_, original_.parameters);
+            for (int state = 0; state < Rule::states; ++state)
+                copy(states_[state], original_.states[state]);
+        }
+
+    private:
+        template <class Element> void copy(const Element* from, Element* to) const
+        {
+            std::memcpy(static_cast<void*>(to), from, static_cast<size_t>(count_) * sizeof(Element));
+        }
+
+        const Block original_;
+        int64_t count_;
+        alignas(cache_line) T parameters_[optimizer_block], gradients_[optimizer_block];
+        alignas(cache_line) State states_[Rule::states][optimizer_block];
+    };
+
+    // body(block, count). It is called in one place, so that compilers keep tables of codes in registers.
     template <class Body> void for_each_block(const Body& body) const
     {
-        int64_t i = 0;
-        for (; i + optimizer_block <= part_.count; i += optimizer_block)
-            body(block_at(i), optimizer_block);
-        if (i == part_.count) return;
-        const int64_t rest = part_.count - i;
-        Block block = block_at(i);
-        const Block original = block;
-        alignas(cache_line) T parameters[optimizer_block], gradients[optimizer_block];
-        alignas(cache_line) State states[Rule::states][optimizer_block];
-        std::fill_n(parameters, optimizer_block, T{});
-        std::fill_n(gradients, optimizer_block, T{});
-        copy(block.parameters, rest, parameters);
-        copy(block.gradients, rest, gradients);
-        block.parameters = parameters;
-        block.gradients = gradients;
-        for (int state = 0; state < Rule::states; ++state) {
-            std::fill_n(states[state], optimizer_block, states_.zero(state));
-            copy(block.states[state], rest, states[state]);
-            block.states[state] = states[state];
+        std::optional<Padded> padded;
+        for (int64_t i = 0; i < part_.count; i += optimizer_block) {
+            const int64_t count = std::min(optimizer_block, part_.count - i);
+            Block block = block_at(i);
+            if (count < optimizer_block) block = padded.emplace(block, count, states_).block();
+            body(block, count);
         }
-        body(block, rest);
-        copy(parameters, rest, original.parameters);
-        for (int state = 0; state < Rule::states; ++state)
-            copy(states[state], rest, original.states[state]);
-    }
-
-    template <class Element> static void copy(const Element* from, int64_t count, Element* to)
-    {
-        std::memcpy(static_cast<void*>(to), from, static_cast<size_t>(count) * sizeof(Element));
+        if (padded) padded->copy_back();
     }
 
     Block block_at(int64_t i) const
@@ -215,8 +238,6 @@ private:
 
     void step_block(const Block& block) const
     {
-        const OptimizerNumbers numbers = numbers_; // what is stored cannot change a copy
-        const float factor = factor_;
         states_.change(block, [&](int64_t i, Tile(&states)[Rule::states]) {
             Tile parameters = Set::load(block.parameters + i);
             const Tile gradients = Set::load(block.gradients + i);
@@ -224,7 +245,7 @@ private:
                 const Vector gradient(gradients.v[j]), before(parameters.v[j]);
                 Vector p = before;
                 step_vector(gradient, states, j,
-                            [&](const Vector& g, Vector* s) { Rule::update(numbers, factor, p, g, s); });
+                            [&](const Vector& g, Vector* s) { Rule::update(numbers_, factor_, p, g, s); });
                 parameters.v[j] = kept(gradient, p, before).v;
             }
             store(block, i, parameters);
@@ -287,8 +308,8 @@ private:
     }
 
     States states_;
-    const OptimizerNumbers& numbers_;
-    const OptimizerPart& part_;
+    OptimizerNumbers numbers_; // a copy, which nothing that is stored can change
+    OptimizerPart part_;
     float factor_;
 };
 
