@@ -1,4 +1,5 @@
 // Optimizers: the kernels of every instruction set against the reference twin.
+#include "guarded.h"
 #include "optimizer_cases.h"
 
 #include <cmath>
@@ -80,6 +81,43 @@ TEST_P(OptimizerKernelsTest, RoundStochasticallyAsTheReferenceTwin)
     if (type() != NBIT_DATA_TYPE_BFLOAT16) return; // no other is rounded so
     const uint64_t seed = 12345;
     expect_same_bits(optimizer_numbers(), Numbers::special, 700, &seed);
+}
+
+template <class T> Guarded<unsigned char> guarded(const std::vector<T>& elements, int64_t shift)
+{
+    const Bytes bytes = bytes_of(elements);
+    Guarded<unsigned char> memory(static_cast<int64_t>(bytes.size()), shift);
+    std::copy(bytes.begin(), bytes.end(), memory.data());
+    return memory;
+}
+
+TEST_P(OptimizerKernelsTest, WriteEveryLengthAtEveryPositionAndNothingElse)
+{
+    for (const int64_t count : {0, 1, 7, 63, 255, 256, 257, 300, 511, 513}) {
+        OptimizerTensor expected(which(), type(), Numbers::ordinary, count, 13);
+        auto parameters = guarded(expected.parameters, count % 5), state1 = guarded(expected.state1, count % 3);
+        auto state2 = guarded(expected.state2, count % 7), absmax1 = guarded(expected.absmax1, 0);
+        auto absmax2 = guarded(expected.absmax2, 0);
+        OptimizerPart part = expected.part();
+        const int64_t slow_state = static_cast<char*>(part.states[2]) - static_cast<char*>(part.states[0]);
+        const int64_t slow_absmax = part.absmax[2] - part.absmax[0];
+        of(reference::optimizers).step.find(type())(optimizer_books(), optimizer_numbers(), part);
+        part.parameters = parameters.data();
+        part.states[0] = state1.data();
+        part.states[1] = state2.data();
+        part.states[2] = state1.data() + slow_state;
+        part.absmax[0] = reinterpret_cast<float*>(absmax1.data());
+        part.absmax[1] = reinterpret_cast<float*>(absmax2.data());
+        part.absmax[2] = part.absmax[0] + slow_absmax;
+        of(optimizers_of(set())).step.find(type())(optimizer_books(), optimizer_numbers(), part);
+        ASSERT_TRUE(same_bytes(expected.parameters, parameters.bytes())) << count;
+        ASSERT_TRUE(same_bytes(expected.state1, state1.bytes())) << count;
+        ASSERT_TRUE(same_bytes(expected.state2, state2.bytes())) << count;
+        ASSERT_TRUE(same_bytes(bytes_of(expected.absmax1), absmax1.bytes())) << count;
+        ASSERT_TRUE(same_bytes(bytes_of(expected.absmax2), absmax2.bytes())) << count;
+        for (const Guarded<unsigned char>* memory : {&parameters, &state1, &state2, &absmax1, &absmax2})
+            ASSERT_TRUE(memory->is_intact()) << count;
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, OptimizerKernelsTest,

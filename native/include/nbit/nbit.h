@@ -571,7 +571,8 @@ NBIT_EXPORT int32_t nbit_linear8_backward(nbit_context* context, const int8_t* c
 ///
 /// max_unorm limits each tensor's update u, which is taken without weight decay and learning rate. r = limit / norm(u)
 /// where norm(u) is larger than limit = max_unorm norm(p), plus epsilon for optimizers of one state. u of adam: (m /
-/// c1) / (sqrt(v / c2^2) + epsilon); of ademamix, rmsprop and adagrad: the quotient; of momentum and lion: the new m.
+/// c1) / (sqrt(v / c2^2) + epsilon); of ademamix, rmsprop and adagrad: the quotient; of momentum and lion: the new m. A
+/// tensor of zeros has a limit of 0, or epsilon. NaN in a norm makes r 1.
 ///
 /// 8-bit states are codes of bitsandbytes' dynamic maps, signed for state1 and unsigned for state2, in blocks of 256
 /// elements that share one absmax. p is updated from the new states before they are quantized, as nbit_blocks8_quantize
@@ -601,10 +602,10 @@ NBIT_EXPORT int32_t nbit_linear8_backward(nbit_context* context, const int8_t* c
 /// \param gradients One pointer a tensor.
 /// \param state_type float32, or uint8 for 8-bit states, of nbit_data_type.
 /// \param state1 One pointer a tensor, to count elements: m. For ademamix to 2 * count elements: m, then n.
-/// \param state2 One pointer a tensor, to count elements: v of adam and ademamix. Null for the others.
+/// \param state2 One pointer a tensor, to count elements: v of adam and ademamix. The others do not read it.
 /// \param absmax1 One pointer a tensor, to ceil(count / 256) float32, for ademamix to twice as many: of m, then of n.
-/// Null for 32-bit states.
-/// \param absmax2 One pointer a tensor, to ceil(count / 256) float32. Null where state2 or absmax1 is.
+/// Not read for 32-bit states.
+/// \param absmax2 One pointer a tensor, to ceil(count / 256) float32. Not read where state2 or absmax1 is not.
 /// \param rounding_seeds Null to round to nearest. Or, for bfloat16, one number a tensor: parameters are rounded up
 /// with the probability of what was cut off, by random numbers made of the seed and the element's index. Give other
 /// seeds in every step.

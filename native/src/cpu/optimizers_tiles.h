@@ -88,11 +88,17 @@ public:
     template <class T, class Visit> void change(const OptimizerBlock<Rule, T, uint8_t>& block, const Visit& visit) const
     {
         alignas(cache_line) float numbers[Rule::states][optimizer_block];
+        Tile largest[Rule::states] = {};
         read(block, [&](int64_t i, Tile(&tiles)[Rule::states]) {
             visit(i, tiles);
-            for (int state = 0; state < Rule::states; ++state)
+            for (int state = 0; state < Rule::states; ++state) {
                 Set::store(numbers[state] + i, tiles[state]);
+                for (size_t j = 0; j < std::size(tiles[state].v); ++j)
+                    largest[state].v[j] = larger_magnitude(Vector(largest[state].v[j]), Vector(tiles[state].v[j])).v;
+            }
         });
+        for (int state = 0; state < Rule::states; ++state)
+            *block.absmax[state] = absmax_in(largest[state]);
         for (int state = 0; state < Rule::states; ++state) {
             if (state == second_moment)
                 encode(unsigned_encoder_, state, numbers[state], block);
@@ -102,11 +108,21 @@ public:
     }
 
 private:
+    using Vector = typename Set::Vector;
+
+    static float absmax_in(const Tile& tile)
+    {
+        Vector largest(tile.v[0]);
+        for (size_t j = 1; j < std::size(tile.v); ++j)
+            largest = larger_magnitude(largest, Vector(tile.v[j]));
+        return absmax_of(largest);
+    }
+
     template <class Encoder, class T>
     void encode(const Encoder& encoder, int state, const float (&numbers)[optimizer_block],
                 const OptimizerBlock<Rule, T, uint8_t>& block) const
     {
-        const float absmax = *block.absmax[state] = Set::absmax_of(numbers, optimizer_block);
+        const float absmax = *block.absmax[state];
         uint8_t* codes = block.states[state];
         if (is_special(absmax)) [[unlikely]] {
             for (int64_t i = 0; i < optimizer_block; ++i)

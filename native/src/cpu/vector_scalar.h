@@ -1,6 +1,8 @@
 // A vector of one number, in portable C++.
 #pragma once
-#include "cpu/formats.h"
+#include "cpu/absmax.h"
+
+#include <algorithm>
 
 namespace nbit::scalar
 {
@@ -23,6 +25,12 @@ inline Vector square_root(const Vector& x) { return Vector(std::sqrt(x.v)); }
 inline Vector sign(const Vector& x) { return x.v > 0 ? Vector(1) : x.v < 0 ? Vector(-1) : x; }
 inline bool is_finite(const Vector& x) { return (float_bits(x.v) & magnitude_mask) < infinity_bits; }
 inline bool is_not_zero(const Vector& x) { return x.v != 0; } // NaN is not
+// For absmax: of magnitudes, with NaN above all.
+inline Vector larger_magnitude(const Vector& largest, const Vector& x)
+{
+    return Vector(bits_float(std::max(magnitude_bits(largest.v), magnitude_bits(x.v))));
+}
+inline float absmax_of(const Vector& largest) { return absmax_from_bits<float>(magnitude_bits(largest.v)); }
 inline Vector select(bool condition, const Vector& a, const Vector& b) { return condition ? a : b; }
 
 } // namespace
