@@ -53,15 +53,19 @@ template <class Rule, class T, bool is_quantized> struct Block {
     void store_states() const
     {
         for (int state = 0; state < Rule::states; ++state) {
-            float& absmax = part.absmax[state][begin / optimizer_block];
-            if (is_quantized) absmax = absmax_of_elements<float>(states[state], count);
-            for (int64_t i = 0; i < count; ++i)
-                if (is_quantized)
-                    store_element(part.states[state], begin + i,
-                                  code_of(books.of_state(state), states[state][i], absmax));
-                else
+            if constexpr (is_quantized)
+                store_codes(state);
+            else
+                for (int64_t i = 0; i < count; ++i)
                     store_element(part.states[state], begin + i, states[state][i]);
         }
+    }
+    void store_codes(int state) const
+    {
+        const float absmax = absmax_of_elements<float>(states[state], count);
+        part.absmax[state][begin / optimizer_block] = absmax;
+        for (int64_t i = 0; i < count; ++i)
+            store_element(part.states[state], begin + i, code_of(books.of_state(state), states[state][i], absmax));
     }
 };
 
