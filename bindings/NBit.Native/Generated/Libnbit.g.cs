@@ -448,4 +448,35 @@ public static unsafe partial class Libnbit
     [LibraryImport(Library)]
     [return: NativeTypeName("int32_t")]
     public static partial int nbit_linear8_backward([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("const int8_t *")] sbyte* codes, [NativeTypeName("const float *")] float* row_absmax, [NativeTypeName("int64_t")] long out_features, [NativeTypeName("int64_t")] long in_features, [NativeTypeName("int32_t")] int y_type, [NativeTypeName("const void *")] void* grad_y, [NativeTypeName("int64_t")] long rows, [NativeTypeName("void *")] void* grad_x);
+
+    /// <summary>Makes one step of an optimizer on a list of tensors, in one pass over parameters, gradients and states.</summary>
+    /// <remarks>With g = gradient * gradient_scale, t = step, c1 = 1 - beta1^t, c2 = sqrt(1 - beta2^t), decay = 1 - learning_rate * weight_decay and r = 1, or the trust ratio below, where every operation is rounded to float32: adam: m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; p = (p - r learning_rate c2 / c1 * (m / (sqrt(v) + epsilon c2))) decay. ademamix: m and v as adam; n = beta3 n + (1 - beta3) g; p = (p - r learning_rate (m / c1 + alpha n) / (sqrt(v) / c2 + epsilon)) decay. lion: p = p decay - r learning_rate sign(beta1 m + (1 - beta1) g); m = beta2 m + (1 - beta2) g. momentum, rmsprop and adagrad: g = g + weight_decay p, then momentum: m = g in step 1, later beta1 m + g; p = p - r learning_rate m; rmsprop: m = beta1 m + (1 - beta1) g^2, adagrad: m = m + g^2, both: p = p - r learning_rate g / (sqrt(m) + epsilon). max_unorm limits each tensor's update u, which is taken without weight decay and learning rate. r = limit / norm(u) where norm(u) is larger than limit = max_unorm norm(p), plus epsilon for optimizers of one state. u of adam: (m / c1) / (sqrt(v / c2^2) + epsilon); of ademamix, rmsprop and adagrad: the quotient; of momentum and lion: the new m. A tensor of zeros has a limit of 0, or epsilon. NaN in a norm makes r 1. 8-bit states are codes of bitsandbytes' dynamic maps, signed for state1 and unsigned for state2, in blocks of 256 elements that share one absmax. p is updated from the new states before they are quantized, as nbit_blocks8_quantize does it, except that negative numbers never get the code of zero. A gradient that is infinite or NaN would spoil its block: in 8 bits such an element keeps its parameter and its states become 0. In 32 bits it shows in the parameter and in the states. 16-bit parameters are rounded once. All instruction sets and numbers of threads give the same bits, but for those of NaN; the calling thread's floating-point mode does not matter. Nothing but absmax needs alignment.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="optimizer">One of nbit_optimizer.</param>
+    /// <param name="step">The number of this step: 1 for the first one. Group tensors by it where they differ.</param>
+    /// <param name="learning_rate">Finite, 0 or more.</param>
+    /// <param name="beta1">0 to below 1: also SGD's momentum and RMSprop's alpha. Adagrad does not use it.</param>
+    /// <param name="beta2">0 to below 1. Used by adam, lion and ademamix.</param>
+    /// <param name="beta3">0 to below 1. Used by ademamix: of this step, schedules are the caller's.</param>
+    /// <param name="alpha">Finite. Used by ademamix: of this step.</param>
+    /// <param name="epsilon">Finite, 0 or more. Not used by lion and, without max_unorm, by momentum.</param>
+    /// <param name="weight_decay">Finite, 0 or more.</param>
+    /// <param name="gradient_scale">Finite; 1 to take gradients as they are.</param>
+    /// <param name="max_unorm">Finite, above 0 to limit updates; 0 for no limit.</param>
+    /// <param name="skip_zeros">1: elements whose gradient is 0 are left alone with their states, as in sparse training; else 0.</param>
+    /// <param name="tensors">How many there are, 0 or more. Many small ones in one call cost little more than a large one.</param>
+    /// <param name="counts">The elements of each tensor, 0 or more.</param>
+    /// <param name="type">Of parameters and gradients: float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="parameters">One pointer a tensor. Tensors, like all that is written here, share no memory.</param>
+    /// <param name="gradients">One pointer a tensor.</param>
+    /// <param name="state_type">float32, or uint8 for 8-bit states, of nbit_data_type.</param>
+    /// <param name="state1">One pointer a tensor, to count elements: m. For ademamix to 2 * count elements: m, then n.</param>
+    /// <param name="state2">One pointer a tensor, to count elements: v of adam and ademamix. The others do not read it.</param>
+    /// <param name="absmax1">One pointer a tensor, to ceil(count / 256) float32, for ademamix to twice as many: of m, then of n. Not read for 32-bit states.</param>
+    /// <param name="absmax2">One pointer a tensor, to ceil(count / 256) float32. Not read where state2 or absmax1 is not.</param>
+    /// <param name="rounding_seeds">Null to round to nearest. Or, for bfloat16, one number a tensor: parameters are rounded up with the probability of what was cut off, by random numbers made of the seed and the element's index. Give other seeds in every step.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_optimizer_step([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int optimizer, [NativeTypeName("int64_t")] long step, [NativeTypeName("float")] float learning_rate, [NativeTypeName("float")] float beta1, [NativeTypeName("float")] float beta2, [NativeTypeName("float")] float beta3, [NativeTypeName("float")] float alpha, [NativeTypeName("float")] float epsilon, [NativeTypeName("float")] float weight_decay, [NativeTypeName("float")] float gradient_scale, [NativeTypeName("float")] float max_unorm, [NativeTypeName("int32_t")] int skip_zeros, [NativeTypeName("int64_t")] long tensors, [NativeTypeName("const int64_t *")] long* counts, [NativeTypeName("int32_t")] int type, [NativeTypeName("void *const *")] void** parameters, [NativeTypeName("const void *const *")] void** gradients, [NativeTypeName("int32_t")] int state_type, [NativeTypeName("void *const *")] void** state1, [NativeTypeName("void *const *")] void** state2, [NativeTypeName("float *const *")] float** absmax1, [NativeTypeName("float *const *")] float** absmax2, [NativeTypeName("const uint64_t *")] ulong* rounding_seeds);
 }

@@ -78,6 +78,22 @@ enum nbit_quant_type {
     NBIT_QUANT_TYPE_NF4 = 2,
 };
 
+/// Rules that optimizers step by. Those of bitsandbytes' CUDA kernels.
+enum nbit_optimizer {
+    /// Adam, and AdamW: weight decay is decoupled in both and comes after the update. With max_unorm: LAMB.
+    NBIT_OPTIMIZER_ADAM = 0,
+    /// SGD with momentum. With max_unorm: LARS.
+    NBIT_OPTIMIZER_MOMENTUM = 1,
+    /// Lion. Weight decay comes before the update.
+    NBIT_OPTIMIZER_LION = 2,
+    /// RMSprop.
+    NBIT_OPTIMIZER_RMSPROP = 3,
+    /// Adagrad.
+    NBIT_OPTIMIZER_ADAGRAD = 4,
+    /// AdEMAMix. Weight decay comes after the update.
+    NBIT_OPTIMIZER_ADEMAMIX = 5,
+};
+
 /// Where a context works.
 enum nbit_device_kind {
     NBIT_DEVICE_KIND_CPU = 0,
@@ -535,6 +551,71 @@ NBIT_EXPORT int32_t nbit_linear8_forward(nbit_context* context, const int8_t* co
 NBIT_EXPORT int32_t nbit_linear8_backward(nbit_context* context, const int8_t* codes, const float* row_absmax,
                                           int64_t out_features, int64_t in_features, int32_t y_type, const void* grad_y,
                                           int64_t rows, void* grad_x);
+
+/// Makes one step of an optimizer on a list of tensors, in one pass over parameters, gradients and states.
+///
+/// With g = gradient * gradient_scale, t = step, c1 = 1 - beta1^t, c2 = sqrt(1 - beta2^t), decay = 1 - learning_rate *
+/// weight_decay and r = 1, or the trust ratio below, where every operation is rounded to float32:
+///
+/// adam: m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; p = (p - r learning_rate c2 / c1 * (m / (sqrt(v) +
+/// epsilon c2))) decay.
+///
+/// ademamix: m and v as adam; n = beta3 n + (1 - beta3) g; p = (p - r learning_rate (m / c1 + alpha n) / (sqrt(v) / c2
+/// + epsilon)) decay.
+///
+/// lion: p = p decay - r learning_rate sign(beta1 m + (1 - beta1) g); m = beta2 m + (1 - beta2) g.
+///
+/// momentum, rmsprop and adagrad: g = g + weight_decay p, then momentum: m = g in step 1, later beta1 m + g; p = p - r
+/// learning_rate m; rmsprop: m = beta1 m + (1 - beta1) g^2, adagrad: m = m + g^2, both: p = p - r learning_rate g /
+/// (sqrt(m) + epsilon).
+///
+/// max_unorm limits each tensor's update u, which is taken without weight decay and learning rate. r = limit / norm(u)
+/// where norm(u) is larger than limit = max_unorm norm(p), plus epsilon for optimizers of one state. u of adam: (m /
+/// c1) / (sqrt(v / c2^2) + epsilon); of ademamix, rmsprop and adagrad: the quotient; of momentum and lion: the new m. A
+/// tensor of zeros has a limit of 0, or epsilon. NaN in a norm makes r 1.
+///
+/// 8-bit states are codes of bitsandbytes' dynamic maps, signed for state1 and unsigned for state2, in blocks of 256
+/// elements that share one absmax. p is updated from the new states before they are quantized, as nbit_blocks8_quantize
+/// does it, except that negative numbers never get the code of zero. A gradient that is infinite or NaN would spoil its
+/// block: in 8 bits such an element keeps its parameter and its states become 0. In 32 bits it shows in the parameter
+/// and in the states.
+///
+/// 16-bit parameters are rounded once. All instruction sets and numbers of threads give the same bits, but for those of
+/// NaN; the calling thread's floating-point mode does not matter. Nothing but absmax needs alignment.
+/// \param context Where to work.
+/// \param optimizer One of nbit_optimizer.
+/// \param step The number of this step: 1 for the first one. Group tensors by it where they differ.
+/// \param learning_rate Finite, 0 or more.
+/// \param beta1 0 to below 1: also SGD's momentum and RMSprop's alpha. Adagrad does not use it.
+/// \param beta2 0 to below 1. Used by adam, lion and ademamix.
+/// \param beta3 0 to below 1. Used by ademamix: of this step, schedules are the caller's.
+/// \param alpha Finite. Used by ademamix: of this step.
+/// \param epsilon Finite, 0 or more. Not used by lion and, without max_unorm, by momentum.
+/// \param weight_decay Finite, 0 or more.
+/// \param gradient_scale Finite; 1 to take gradients as they are.
+/// \param max_unorm Finite, above 0 to limit updates; 0 for no limit.
+/// \param skip_zeros 1: elements whose gradient is 0 are left alone with their states, as in sparse training; else 0.
+/// \param tensors How many there are, 0 or more. Many small ones in one call cost little more than a large one.
+/// \param counts The elements of each tensor, 0 or more.
+/// \param type Of parameters and gradients: float32, float16 or bfloat16, of nbit_data_type.
+/// \param parameters One pointer a tensor. Tensors, like all that is written here, share no memory.
+/// \param gradients One pointer a tensor.
+/// \param state_type float32, or uint8 for 8-bit states, of nbit_data_type.
+/// \param state1 One pointer a tensor, to count elements: m. For ademamix to 2 * count elements: m, then n.
+/// \param state2 One pointer a tensor, to count elements: v of adam and ademamix. The others do not read it.
+/// \param absmax1 One pointer a tensor, to ceil(count / 256) float32, for ademamix to twice as many: of m, then of n.
+/// Not read for 32-bit states.
+/// \param absmax2 One pointer a tensor, to ceil(count / 256) float32. Not read where state2 or absmax1 is not.
+/// \param rounding_seeds Null to round to nearest. Or, for bfloat16, one number a tensor: parameters are rounded up
+/// with the probability of what was cut off, by random numbers made of the seed and the element's index. Give other
+/// seeds in every step.
+NBIT_EXPORT int32_t nbit_optimizer_step(nbit_context* context, int32_t optimizer, int64_t step, float learning_rate,
+                                        float beta1, float beta2, float beta3, float alpha, float epsilon,
+                                        float weight_decay, float gradient_scale, float max_unorm, int32_t skip_zeros,
+                                        int64_t tensors, const int64_t* counts, int32_t type, void* const* parameters,
+                                        const void* const* gradients, int32_t state_type, void* const* state1,
+                                        void* const* state2, float* const* absmax1, float* const* absmax2,
+                                        const uint64_t* rounding_seeds);
 
 #ifdef __cplusplus
 }

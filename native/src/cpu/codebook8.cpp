@@ -61,11 +61,13 @@ uint8_t nearest_code(const float* values, float scaled) noexcept
     return static_cast<uint8_t>(scaled < (values[below] + values[pivot]) * 0.5f ? below : pivot);
 }
 
-CodeThresholds::CodeThresholds(const float* values) noexcept
+CodeThresholds::CodeThresholds(const float* values, NegativeNumbers negative) noexcept
 {
     for (int code = 0; code < 255; ++code)
         at[code] = last_float(values, code);
     at[255] = infinity;
+    const int zero = nearest_code(values, 0);
+    if (negative == NegativeNumbers::keep_sign && zero > 0) at[zero - 1] = -std::numeric_limits<float>::denorm_min();
 }
 
 BytePlanes::BytePlanes(const float* numbers) noexcept
@@ -75,8 +77,8 @@ BytePlanes::BytePlanes(const float* numbers) noexcept
             byte[b][i] = static_cast<uint8_t>(float_bits(numbers[i]) >> (8 * b));
 }
 
-Codebook8::Codebook8(const float* values) noexcept
-    : thresholds(values), zero(nearest_code(values, 0)), value_planes(values),
+Codebook8::Codebook8(const float* values, NegativeNumbers negative) noexcept
+    : thresholds(values, negative), zero(nearest_code(values, 0)), value_planes(values),
       threshold_planes(threshold_below_each_code(thresholds).at), lines(values, thresholds.at), cells(thresholds.at)
 {
     std::copy_n(values, 256, value);

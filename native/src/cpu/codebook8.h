@@ -19,13 +19,17 @@ struct BytePlanes {
 // which is the even one. `values` are 256 floats in rising order.
 uint8_t nearest_code(const float* values, float scaled) noexcept;
 
+// What becomes of negative numbers that are nearest to 0. States of optimizers keep their sign: the code below that of
+// zero is theirs, as bitsandbytes' CUDA kernels have it.
+enum class NegativeNumbers { nearest, keep_sign };
+
 // The rule is monotone in the value, so that it is the number of thresholds below the value for 255 thresholds. They
 // are found by bisection over all floats with the rule itself, which leaves no question about ties, rounded midpoints
 // and equal entries.
 struct alignas(64) CodeThresholds {
     float at[256]; // the last one is infinity
 
-    explicit CodeThresholds(const float* values) noexcept;
+    CodeThresholds(const float* values, NegativeNumbers negative) noexcept;
 };
 
 struct alignas(64) Codebook8 {
@@ -38,7 +42,7 @@ struct alignas(64) Codebook8 {
     CodeCells cells;
 
     // Of 256 numbers in rising order, at most 2^126 in magnitude. Needs the mode of base/float_environment.h.
-    explicit Codebook8(const float* values) noexcept;
+    explicit Codebook8(const float* values, NegativeNumbers negative = NegativeNumbers::nearest) noexcept;
 };
 
 // bitsandbytes' create_dynamic_map(is_signed).
