@@ -59,21 +59,17 @@ internal sealed class BlocksRow(
 /// <param name="Memory">Released at the end.</param>
 internal sealed record BlocksWork(Action Run, Func<Tensor> Numbers, params IDisposable[] Memory) : IDisposable
 {
-    /// <summary>Quantizes to nf4; the result is new memory each time.</summary>
-    public static BlocksWork QuantizeNf4(Tensor numbers) =>
-        new(
+    /// <summary>Quantizes to nf4, into given memory.</summary>
+    public static BlocksWork QuantizeNf4(Tensor numbers)
+    {
+        var codes = zeros([(numbers.numel() + 1) / 2, 1], ScalarType.Byte);
+        return new(
+            () => Functional.Quantize4Bit(numbers, QuantType.NF4, output: codes).State.Dispose(),
             () =>
-            {
-                var (packed, state) = Functional.Quantize4Bit(numbers, QuantType.NF4);
-                packed.Dispose();
-                state.Dispose();
-            },
-            () =>
-            {
-                var (packed, state) = Functional.Quantize4Bit(numbers, QuantType.NF4);
-                return Functional.Dequantize4Bit(packed, state);
-            }
+                Functional.Dequantize4Bit(codes, Functional.Quantize4Bit(numbers, QuantType.NF4, output: codes).State),
+            codes
         );
+    }
 
     /// <summary>Quantizes to 8 bits, into given memory.</summary>
     public static BlocksWork Quantize8(Tensor numbers)

@@ -14,19 +14,29 @@ internal static unsafe class Blocks4
         QuantType quantType,
         int blocksize,
         bool compressStatistics,
-        ScalarType quantStorage
+        ScalarType quantStorage,
+        Tensor? output
     )
     {
         ArgumentNullException.ThrowIfNull(source);
         var code = Codebook.OfType(quantType);
         CheckBlocksize(blocksize);
         CheckFloating(source, nameof(source));
+        if (output is not null && quantStorage != ScalarType.Byte)
+        {
+            throw new ArgumentException(
+                $"an output is given for codes kept as {quantStorage}; it takes Byte",
+                nameof(output)
+            );
+        }
+
         var count = source.numel();
         using var scope = NewDisposeScope();
         using var dense = DenseTensor.Of(source, nameof(source));
-        var packed = empty([(count + 1) / 2, 1], ScalarType.Byte);
+        long[] shape = [(count + 1) / 2, 1];
+        var packed = output ?? empty(shape, ScalarType.Byte);
         var absmax = empty([(count + blocksize - 1) / blocksize], ScalarType.Float32);
-        using var packedMemory = DenseTensor.Of(packed, nameof(packed));
+        using var packedMemory = DenseTensor.Target(packed, nameof(output), ScalarType.Byte, shape);
         using var absmaxMemory = DenseTensor.Of(absmax, nameof(absmax));
         NativeStatus.ThrowIfFailed(
             Libnbit.nbit_blocks4_quantize(
@@ -52,6 +62,11 @@ internal static unsafe class Blocks4
         if (compressStatistics)
         {
             state = AbsmaxQuantization.Compress(state);
+        }
+
+        if (output is not null)
+        {
+            return (output, state.DetachFromDisposeScope());
         }
 
         var stored = quantStorage == ScalarType.Byte ? packed : Store(packed, quantStorage);

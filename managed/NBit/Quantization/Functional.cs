@@ -15,6 +15,8 @@ public static class Functional
     /// <param name="blocksize">Elements that share one absmax: a power of two from 32 to 4096.</param>
     /// <param name="compressStatistics">Whether absmax is quantized to 8 bits itself (double quantization).</param>
     /// <param name="quantStorage">The dtype that the bytes are kept in; the bytes are the same.</param>
+    /// <param name="output">Where the codes go, contiguous uint8 [(n + 1) / 2, 1]; null for a new tensor. Not with
+    /// another storage dtype.</param>
     /// <returns>The codes, [(n + 1) / 2, 1] bytes with the first element of a pair in the upper four bits, and the state
     /// that undoes it.</returns>
     /// <exception cref="ArgumentException">The source is of another dtype, or the block size is not allowed.</exception>
@@ -24,8 +26,9 @@ public static class Functional
         QuantType quantType = QuantType.FP4,
         int blocksize = 64,
         bool compressStatistics = false,
-        ScalarType quantStorage = ScalarType.Byte
-    ) => Blocks4.Quantize(source, quantType, blocksize, compressStatistics, quantStorage);
+        ScalarType quantStorage = ScalarType.Byte,
+        Tensor? output = null
+    ) => Blocks4.Quantize(source, quantType, blocksize, compressStatistics, quantStorage, output);
 
     /// <summary>Undoes <see cref="Quantize4Bit" />: the value of each code times absmax, rounded once.</summary>
     /// <param name="packed">The codes, of any storage dtype.</param>
