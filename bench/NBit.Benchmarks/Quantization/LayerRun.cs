@@ -7,8 +7,13 @@ internal sealed class LayerRun : IDisposable
 {
     private const double RotatedBytes = 256 << 20;
 
+    // Layers of few rows take a millisecond, as long as threads that sleep may take to come: as in a model that makes
+    // one token, several are called in a row.
+    private const int RowsOfShortCalls = 32;
+
     private readonly List<nn.Module<Tensor, Tensor>> _layers;
     private readonly LayerWork _work;
+    private readonly int _calls;
     private readonly Tensor _input;
     private readonly Tensor _gradient;
     private int _next;
@@ -19,6 +24,7 @@ internal sealed class LayerRun : IDisposable
     public LayerRun(LayerCase layerCase, Func<nn.Module<Tensor, Tensor>> make, double weightBytes)
     {
         _work = layerCase.Work;
+        _calls = Math.Max(1, RowsOfShortCalls / layerCase.Rows);
         var count = 1 + (int)(RotatedBytes / weightBytes);
         _layers = [.. Enumerable.Range(0, count).Select(_ => make())];
         _input = Input(layerCase);
@@ -60,7 +66,7 @@ internal sealed class LayerRun : IDisposable
     {
         if (_work != LayerWork.InputGradient)
         {
-            return Measurement.Clock.Seconds(Run);
+            return Measurement.Clock.Seconds(Run, _calls);
         }
 
         using var scope = NewDisposeScope();
