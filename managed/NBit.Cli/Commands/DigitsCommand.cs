@@ -11,14 +11,6 @@ namespace NBit.Cli.Commands;
 /// </summary>
 internal static class DigitsCommand
 {
-    private const int WidthInFiles = 120;
-
-    private static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        WriteIndented = true,
-    };
-
     public static Command Create()
     {
         var modes = new Option<string[]>("--mode")
@@ -76,7 +68,7 @@ internal static class DigitsCommand
         LossChart.Save(plot, results);
         if (json)
         {
-            Console.WriteLine(JsonSerializer.Serialize(results.Select(result => result.Summary), Json));
+            Console.WriteLine(JsonSerializer.Serialize(results.Select(result => result.Summary), CommandJson.Document));
             return;
         }
 
@@ -100,12 +92,7 @@ internal static class DigitsCommand
             );
         }
 
-        if (Console.IsOutputRedirected)
-        {
-            AnsiConsole.Profile.Width = WidthInFiles;
-        }
-
-        AnsiConsole.Write(table);
+        CommandTable.Write(table);
         console.WriteLine($"loss curves: {plot.FullName}");
     }
 }
