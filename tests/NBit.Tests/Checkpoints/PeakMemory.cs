@@ -3,15 +3,17 @@ namespace NBit.Tests.Checkpoints;
 /// <summary>Watches this process's own memory from when it was made on.</summary>
 internal sealed class PeakMemory : IDisposable
 {
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(1);
 
-    private readonly long _before = ProcessMemory.AnonymousBytes();
+    private readonly long _before;
     private readonly CancellationTokenSource _end = new();
     private readonly Thread _watch;
     private long _peak;
 
     public PeakMemory()
     {
+        GC.Collect();
+        _before = ProcessMemory.AnonymousBytes();
         _watch = new Thread(Watch);
         _watch.Start();
     }

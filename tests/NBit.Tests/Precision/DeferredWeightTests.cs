@@ -33,7 +33,7 @@ public sealed class DeferredWeightTests : DisposeScopeFixture
         var full = layers * largest;
         using var peak = new PeakMemory();
         Make(layers);
-        Assert.That(peak.Growth, Is.LessThan((1.07 * quantized) + largest + slack));
+        Assert.That(peak.Growth(), Is.LessThan((1.07 * quantized) + largest + slack));
         Assert.That(full, Is.GreaterThan((1.07 * quantized) + largest + slack), "the bound says something");
 
         void Make(int count)
@@ -204,45 +204,5 @@ public sealed class DeferredWeightTests : DisposeScopeFixture
         model.Last.weight.copy_(nn.init.eye_(zeros(TwoLayers.Outputs, TwoLayers.Hidden)));
         model.Last.bias!.zero_();
         return model;
-    }
-
-    /// <summary>Samples the process's own memory while something runs.</summary>
-    private sealed class PeakMemory : IDisposable
-    {
-        private readonly CancellationTokenSource _end = new();
-        private readonly long _before;
-        private readonly Thread _sampler;
-        private long _peak;
-
-        public PeakMemory()
-        {
-            GC.Collect();
-            _before = _peak = ProcessMemory.AnonymousBytes();
-            _sampler = new Thread(() =>
-            {
-                while (!_end.Token.WaitHandle.WaitOne(1))
-                {
-                    _peak = Math.Max(_peak, ProcessMemory.AnonymousBytes());
-                }
-            });
-            _sampler.Start();
-        }
-
-        public long Growth
-        {
-            get
-            {
-                _end.Cancel();
-                _sampler.Join();
-                return _peak - _before;
-            }
-        }
-
-        public void Dispose()
-        {
-            _end.Cancel();
-            _sampler.Join();
-            _end.Dispose();
-        }
     }
 }
