@@ -143,7 +143,7 @@ internal static class BitsandbytesLayout
             );
         }
 
-        var blocks = (layer.ElementCount + json.Blocksize - 1) / json.Blocksize;
+        var blocks = QuantState.BlocksOf(layer.ElementCount, json.Blocksize);
         var type = json.NestedBlocksize is null ? SafetensorsDataType.Float32 : SafetensorsDataType.UInt8;
         var absmax = Entry(tensors, layer, "weight.absmax", type, blocks);
         var code = ReadCode(tensors, layer, "weight.quant_map", 16);
@@ -177,7 +177,7 @@ internal static class BitsandbytesLayout
             );
         }
 
-        var count = (blocks + blocksize - 1) / blocksize;
+        var count = QuantState.BlocksOf(blocks, blocksize);
         return (
             Entry(tensors, layer, "weight.nested_absmax", SafetensorsDataType.Float32, count),
             ReadCode(tensors, layer, "weight.nested_quant_map", 256)

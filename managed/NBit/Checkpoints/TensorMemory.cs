@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using NBit.Interop;
-using NBit.Native;
 using static TorchSharp.torch;
 
 namespace NBit.Checkpoints;
@@ -28,22 +27,14 @@ internal readonly unsafe ref struct TensorMemory
     /// <param name="tensor">Contiguous, on the CPU.</param>
     public static TensorMemory Of(Tensor tensor)
     {
-        var address = Address(tensor);
+        var address = NativeTensor.Address(tensor);
         return new((byte*)address, tensor.numel() * tensor.element_size());
     }
 
     /// <summary>Checks that a tensor has memory that can be addressed, on any device.</summary>
     /// <exception cref="ArgumentException">It is sparse, or of another layout without an address.</exception>
-    public static void CheckDense(Tensor tensor) => Address(tensor);
+    public static void CheckDense(Tensor tensor) => NativeTensor.Address(tensor);
 
     /// <summary>The bytes from an offset on, as many as one span should hold.</summary>
     public Span<byte> ChunkAt(long offset) => new(_address + offset, (int)Math.Min(Length - offset, LongestChunk));
-
-    private static void* Address(Tensor tensor)
-    {
-        TorchSharpInterposition.RequireLibrary();
-        void* address;
-        NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_tensor_data((void*)tensor.Handle, &address));
-        return address;
-    }
 }

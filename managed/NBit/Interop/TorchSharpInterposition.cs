@@ -19,6 +19,7 @@ internal static unsafe class TorchSharpInterposition
     private static bool _registered;
     private static Exception? _fault;
     private static nint _handle;
+    private static volatile bool _isConnected;
     private static bool? _linear,
         _gradMode;
 
@@ -68,6 +69,11 @@ internal static unsafe class TorchSharpInterposition
     /// <exception cref="NativeLibraryNotFoundException">libnbit_torch was not found.</exception>
     public static void RequireLibrary()
     {
+        if (_isConnected) // asked for by every quantized layer
+        {
+            return;
+        }
+
         Register();
         torch.InitializeDeviceType(DeviceType.CPU);
         Resolve();
@@ -75,6 +81,8 @@ internal static unsafe class TorchSharpInterposition
         {
             throw fault;
         }
+
+        _isConnected = true;
     }
 
     /// <summary>Returns if TorchSharp's linear goes through NBit.</summary>

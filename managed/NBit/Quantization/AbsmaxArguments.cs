@@ -33,7 +33,7 @@ internal readonly unsafe ref struct AbsmaxArguments : IDisposable
         _nested = Checked(
             nested.Absmax,
             ScalarType.Float32,
-            (state.Blocks + QuantState.NestedBlocksize - 1) / QuantState.NestedBlocksize
+            QuantState.BlocksOf(state.Blocks, QuantState.NestedBlocksize)
         );
         _offset = Checked(state.Offset, ScalarType.Float32, 1);
         if (state.Blocks == 0)

@@ -14,7 +14,7 @@ internal static unsafe class AbsmaxQuantization
         var code = Codebook.DynamicSigned;
         var count = state.Absmax.numel();
         var codes = empty([count], ScalarType.Byte);
-        var nested = empty([(count + blocksize - 1) / blocksize], ScalarType.Float32);
+        var nested = empty([QuantState.BlocksOf(count, blocksize)], ScalarType.Float32);
         var offset = empty(Array.Empty<long>(), ScalarType.Float32);
         using var absmaxMemory = DenseTensor.Of(state.Absmax, nameof(state.Absmax));
         using var codeMemory = DenseTensor.Of(codes, nameof(codes));

@@ -35,7 +35,7 @@ internal static unsafe class Blocks4
         using var dense = DenseTensor.Of(source, nameof(source));
         long[] shape = [(count + 1) / 2, 1];
         var packed = output ?? empty(shape, ScalarType.Byte);
-        var absmax = empty([(count + blocksize - 1) / blocksize], ScalarType.Float32);
+        var absmax = empty([QuantState.BlocksOf(count, blocksize)], ScalarType.Float32);
         using var packedMemory = DenseTensor.Target(packed, nameof(output), ScalarType.Byte, shape);
         using var absmaxMemory = DenseTensor.Of(absmax, nameof(absmax));
         NativeStatus.ThrowIfFailed(

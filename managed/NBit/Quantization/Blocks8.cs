@@ -21,7 +21,7 @@ internal static unsafe class Blocks8
         using var scope = NewDisposeScope();
         using var dense = DenseTensor.Of(source, nameof(source));
         var codes = output ?? empty(source.shape, ScalarType.Byte);
-        var absmax = empty([(count + blocksize - 1) / blocksize], ScalarType.Float32);
+        var absmax = empty([QuantState.BlocksOf(count, blocksize)], ScalarType.Float32);
         using var codeMemory = DenseTensor.Target(codes, nameof(output), ScalarType.Byte, source.shape);
         using var absmaxMemory = DenseTensor.Of(absmax, nameof(absmax));
         NativeStatus.ThrowIfFailed(

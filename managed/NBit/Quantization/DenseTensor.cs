@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using NBit.Interop;
-using NBit.Native;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -15,7 +14,7 @@ internal readonly unsafe ref struct DenseTensor : IDisposable
     private DenseTensor(Tensor tensor, Tensor? copy)
     {
         _copy = copy;
-        Address = AddressOf(copy ?? tensor);
+        Address = NativeTensor.Address(copy ?? tensor);
     }
 
     public void* Address { get; }
@@ -53,14 +52,6 @@ internal readonly unsafe ref struct DenseTensor : IDisposable
     }
 
     public void Dispose() => _copy?.Dispose();
-
-    private static void* AddressOf(Tensor tensor)
-    {
-        TorchSharpInterposition.RequireLibrary();
-        void* address;
-        NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_tensor_data((void*)tensor.Handle, &address));
-        return address;
-    }
 
     /// <exception cref="NotSupportedException">It is not on the CPU.</exception>
     public static void CheckDevice(Tensor tensor, string name)

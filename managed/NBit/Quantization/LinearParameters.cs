@@ -1,11 +1,11 @@
-using NBit.Native;
+using NBit.Interop;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace NBit.Quantization;
 
 /// <summary>Puts weights of NBit's into the Parameter objects of layers, which stay the same objects.</summary>
-internal static unsafe class LinearParameters
+internal static class LinearParameters
 {
     /// <summary>A new parameter that holds a weight.</summary>
     /// <param name="weight">The weight; owned by the parameter from here on.</param>
@@ -63,8 +63,6 @@ internal static unsafe class LinearParameters
             parameter.grad = null;
         }
 
-        NativeStatus.ThrowIfFailed(
-            LibnbitTorch.nbit_torch_tensor_set_data((void*)parameter.Handle, (void*)wrapped.Handle)
-        );
+        NativeTensor.SetData(parameter, wrapped);
     }
 }

@@ -58,18 +58,15 @@ internal abstract unsafe class LinearWeight : IDisposable
     /// </summary>
     public Tensor Wrap()
     {
-        TorchSharpInterposition.RequireLibrary();
         var state = GCHandle.Alloc(this);
         try
         {
-            void* data,
-                tensor;
-            NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_tensor_data((void*)_storage.Handle, &data));
+            void* tensor;
             fixed (long* sizes = _storage.shape)
             {
                 NativeStatus.ThrowIfFailed(
                     LibnbitTorch.nbit_torch_linear_weight_create(
-                        data,
+                        NativeTensor.Address(_storage),
                         (int)_storage.dtype,
                         sizes,
                         _storage.shape.Length,

@@ -1,5 +1,4 @@
 using NBit.Interop;
-using NBit.Native;
 using static TorchSharp.torch;
 
 namespace NBit.Quantization;
@@ -13,7 +12,7 @@ namespace NBit.Quantization;
 /// gradient of the input by what the layer's backward gives, and the bias gets the sum of the output's gradient, as it
 /// should.
 /// </remarks>
-internal static unsafe class OwnGradient
+internal static class OwnGradient
 {
     /// <summary>Whether a backward pass could come through a layer.</summary>
     public static bool IsNeeded(Tensor input, Tensor? bias, Tensor? weight = null) =>
@@ -48,7 +47,7 @@ internal static unsafe class OwnGradient
         }
 
         var result = column + row;
-        NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_tensor_set_data((void*)result.Handle, (void*)output.Handle));
+        NativeTensor.SetData(result, output);
         gradient.Watch(result);
         output.Dispose();
         return result.MoveToOuterDisposeScope();

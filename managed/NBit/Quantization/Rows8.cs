@@ -43,28 +43,21 @@ internal static unsafe class Rows8
         CheckAbsmax(rowAbsmax, codes.shape[0], nameof(rowAbsmax));
         using var codeMemory = DenseTensor.Of(codes, nameof(codes));
         using var absmaxMemory = DenseTensor.Of(rowAbsmax, nameof(rowAbsmax));
+        using var scope = NewDisposeScope();
         var target = empty(codes.shape, dtype);
-        try
-        {
-            using var targetMemory = DenseTensor.Of(target, nameof(target));
-            NativeStatus.ThrowIfFailed(
-                Libnbit.nbit_rows8_dequantize(
-                    Contexts.Cpu.Address,
-                    (sbyte*)codeMemory.Address,
-                    (float*)absmaxMemory.Address,
-                    codes.shape[0],
-                    codes.shape[1],
-                    (int)dtype,
-                    targetMemory.Address
-                )
-            );
-            return target;
-        }
-        catch
-        {
-            target.Dispose();
-            throw;
-        }
+        using var targetMemory = DenseTensor.Of(target, nameof(target));
+        NativeStatus.ThrowIfFailed(
+            Libnbit.nbit_rows8_dequantize(
+                Contexts.Cpu.Address,
+                (sbyte*)codeMemory.Address,
+                (float*)absmaxMemory.Address,
+                codes.shape[0],
+                codes.shape[1],
+                (int)dtype,
+                targetMemory.Address
+            )
+        );
+        return target.MoveToOuterDisposeScope();
     }
 
     public static Tensor Multiply(Tensor a, Tensor b)
@@ -81,28 +74,21 @@ internal static unsafe class Rows8
 
         using var aMemory = DenseTensor.Of(a, nameof(a));
         using var bMemory = DenseTensor.Of(b, nameof(b));
+        using var scope = NewDisposeScope();
         var product = empty([a.shape[0], b.shape[0]], ScalarType.Int32);
-        try
-        {
-            using var productMemory = DenseTensor.Of(product, nameof(product));
-            NativeStatus.ThrowIfFailed(
-                Libnbit.nbit_int8_multiply(
-                    Contexts.Cpu.Address,
-                    (sbyte*)aMemory.Address,
-                    (sbyte*)bMemory.Address,
-                    a.shape[0],
-                    b.shape[0],
-                    a.shape[1],
-                    (int*)productMemory.Address
-                )
-            );
-            return product;
-        }
-        catch
-        {
-            product.Dispose();
-            throw;
-        }
+        using var productMemory = DenseTensor.Of(product, nameof(product));
+        NativeStatus.ThrowIfFailed(
+            Libnbit.nbit_int8_multiply(
+                Contexts.Cpu.Address,
+                (sbyte*)aMemory.Address,
+                (sbyte*)bMemory.Address,
+                a.shape[0],
+                b.shape[0],
+                a.shape[1],
+                (int*)productMemory.Address
+            )
+        );
+        return product.MoveToOuterDisposeScope();
     }
 
     public static Tensor DequantizeProduct(
@@ -127,31 +113,24 @@ internal static unsafe class Rows8
         using var rowMemory = DenseTensor.Of(rowAbsmax, nameof(rowAbsmax));
         using var columnMemory = DenseTensor.Of(columnAbsmax, nameof(columnAbsmax));
         using var biasMemory = DenseTensor.Of(bias, nameof(bias));
+        using var scope = NewDisposeScope();
         var target = empty(product.shape, dtype);
-        try
-        {
-            using var targetMemory = DenseTensor.Of(target, nameof(target));
-            NativeStatus.ThrowIfFailed(
-                Libnbit.nbit_int8_product_dequantize(
-                    Contexts.Cpu.Address,
-                    (int*)productMemory.Address,
-                    product.shape[0],
-                    product.shape[1],
-                    (float*)rowMemory.Address,
-                    (float*)columnMemory.Address,
-                    (int)(bias?.dtype ?? ScalarType.Float32),
-                    biasMemory.Address,
-                    (int)dtype,
-                    targetMemory.Address
-                )
-            );
-            return target;
-        }
-        catch
-        {
-            target.Dispose();
-            throw;
-        }
+        using var targetMemory = DenseTensor.Of(target, nameof(target));
+        NativeStatus.ThrowIfFailed(
+            Libnbit.nbit_int8_product_dequantize(
+                Contexts.Cpu.Address,
+                (int*)productMemory.Address,
+                product.shape[0],
+                product.shape[1],
+                (float*)rowMemory.Address,
+                (float*)columnMemory.Address,
+                (int)(bias?.dtype ?? ScalarType.Float32),
+                biasMemory.Address,
+                (int)dtype,
+                targetMemory.Address
+            )
+        );
+        return target.MoveToOuterDisposeScope();
     }
 
     /// <exception cref="ArgumentException">It is no int8 matrix.</exception>

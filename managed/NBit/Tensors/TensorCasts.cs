@@ -1,5 +1,4 @@
 using NBit.Interop;
-using NBit.Native;
 using NBit.Quantization;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -7,7 +6,7 @@ using static TorchSharp.torch;
 namespace NBit.Tensors;
 
 /// <summary>Casts of batches and of whole models.</summary>
-internal static unsafe class TensorCasts
+internal static class TensorCasts
 {
     /// <summary>
     /// The floating-point tensors in nested containers, cast; a tensor that has the dtype already comes back as it is.
@@ -68,9 +67,7 @@ internal static unsafe class TensorCasts
         foreach (var (target, data) in replacements)
         {
             LinearWeight.MoveAdapter(target, data);
-            NativeStatus.ThrowIfFailed(
-                LibnbitTorch.nbit_torch_tensor_set_data((void*)target.Handle, (void*)data.Handle)
-            );
+            NativeTensor.SetData(target, data);
         }
 
         void Add(Tensor target)
