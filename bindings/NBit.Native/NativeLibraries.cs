@@ -6,9 +6,8 @@ namespace NBit.Native;
 
 /// <summary>
 /// Finds libnbit and libnbit_torch. Searched, in this order: <see cref="Directory" />, the directory that the
-/// environment
-/// variable NBIT_NATIVE_DIRECTORY names, where the runtime looks for native assets of the application's packages, and
-/// beside the assembly. Never the current directory.
+/// environment variable NBIT_NATIVE_DIRECTORY names, where the runtime looks for native assets of the application's
+/// packages, and beside the assembly. Never the current directory.
 /// </summary>
 public static unsafe class NativeLibraries
 {

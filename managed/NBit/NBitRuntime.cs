@@ -9,9 +9,8 @@ namespace NBit;
 /// <remarks>
 /// NBit stands between TorchSharp and its native library for a few functions, the linear layer's above all. The runtime
 /// binds each such function at its first call, so NBit must be there before. The package arranges that by itself: it
-/// adds
-/// a module initializer to the assembly that references it. Where that cannot work (a host that loads assemblies by
-/// reflection, for one), call <see cref="Initialize" /> at the start of the program.
+/// adds a module initializer to the assembly that references it. Where that cannot work (a host that loads assemblies
+/// by reflection, for one), call <see cref="Initialize" /> at the start of the program.
 /// </remarks>
 public static class NBitRuntime
 {
@@ -25,8 +24,7 @@ public static class NBitRuntime
     /// </summary>
     /// <exception cref="InvalidOperationException">
     /// TorchSharp's linear layer was called before NBit was there, or something else has taken NBit's place; the
-    /// message
-    /// says what to do.
+    /// message says what to do.
     /// </exception>
     /// <exception cref="NativeLibraryNotFoundException">A native library of NBit's was not found.</exception>
     /// <exception cref="NotSupportedException">The TorchSharp or libtorch in this process is of a version that NBit
@@ -35,8 +33,7 @@ public static class NBitRuntime
 
     /// <summary>
     /// Registers NBit with the runtime, without loading anything. The package calls it from a module initializer; it
-    /// never
-    /// throws.
+    /// never throws.
     /// </summary>
     public static void Register() => TorchSharpInterposition.Register();
 }

@@ -5,8 +5,7 @@ namespace NBit.EndToEndTests;
 
 /// <summary>
 /// A run that is killed and started again goes on exactly as one that was not: dropout, shuffling, accumulation,
-/// float16 with a
-/// scaler, a scheduler. The program is NBit.TestApp (Training.cs).
+/// float16 with a scaler, a scheduler. The program is NBit.TestApp (Training.cs).
 /// </summary>
 public sealed class ResumeTests
 {

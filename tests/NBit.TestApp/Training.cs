@@ -12,8 +12,7 @@ namespace NBit.TestApp;
 
 /// <summary>
 /// A run that can be killed and started again: dropout, shuffling, accumulation, real float16 with a scaler, a
-/// scheduler, and a
-/// checkpoint every few steps. It appends "STEP LOSS" lines to losses.txt, the loss as its bits.
+/// scheduler, and a checkpoint every few steps. It appends "STEP LOSS" lines to losses.txt, the loss as its bits.
 /// </summary>
 internal static class Training
 {

@@ -14,10 +14,9 @@ namespace NBit.Amp;
 /// <remarks>
 /// A step is <c>scaler.Scale(loss).backward(); scaler.Step(optimizer); scaler.Update();</c>. To clip, call
 /// <see cref="Unscale" /> before. The scale is divided by two (<see cref="BackoffFactor" />) when an infinity or NaN is
-/// found, and
-/// multiplied by two (<see cref="GrowthFactor" />) after 2000 (<see cref="GrowthInterval" />) steps without one. Master
-/// weights
-/// and their gradients are float32 (bfloat16 and float64 work, float16 gradients are refused). Not thread-safe.
+/// found, and multiplied by two (<see cref="GrowthFactor" />) after 2000 (<see cref="GrowthInterval" />) steps without
+/// one. Master weights and their gradients are float32 (bfloat16 and float64 work, float16 gradients are refused). Not
+/// thread-safe.
 /// </remarks>
 public sealed class GradScaler : IDisposable
 {

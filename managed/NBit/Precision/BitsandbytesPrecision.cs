@@ -15,9 +15,8 @@ namespace NBit.Precision;
 /// Layers are converted in place: module objects, their names and their types stay. Biases of converted layers get the
 /// mode's dtype at once, so that running a model does not change it. In the 4-bit modes weights and biases of converted
 /// layers are frozen (biases of layers made in <see cref="ModuleInitContext" /> are not, as in Lightning), in "int8"
-/// weights; add trainable ones by <see cref="Lora" />. In "int8-training" weights stay in floating point, are
-/// quantized in
-/// each forward pass, and can be trained.
+/// weights; add trainable ones by <see cref="Lora" />. In "int8-training" weights stay in floating point, are quantized
+/// in each forward pass, and can be trained.
 /// </remarks>
 public sealed class BitsandbytesPrecision : PrecisionMode
 {
@@ -141,9 +140,8 @@ public sealed class BitsandbytesPrecision : PrecisionMode
     public override IDisposable TensorInitContext() => new DefaultDtype(DataType).Enter();
 
     /// <summary>
-    /// Begins a scope in which new modules get this mode's dtype, and in which the weights of linear layers
-    /// take no memory
-    /// before <see cref="ConvertModule" /> makes, quantizes and frees one after the other.
+    /// Begins a scope in which new modules get this mode's dtype, and in which the weights of linear layers take no
+    /// memory before <see cref="ConvertModule" /> makes, quantizes and frees one after the other.
     /// </summary>
     /// <returns>Ends the scope.</returns>
     public override IDisposable ModuleInitContext() => new InitScope(TensorInitContext(), new DeferredInitializers());
@@ -158,9 +156,8 @@ public sealed class BitsandbytesPrecision : PrecisionMode
     public override T ConvertOutput<T>(T data) => TensorCasts.CastFloating(data, get_default_dtype());
 
     /// <inheritdoc />
-    /// <exception cref="NotSupportedException">A parameter that it trains is float16, as biases are in the
-    /// 8-bit modes, and
-    /// its epsilon is 0 in float16.</exception>
+    /// <exception cref="NotSupportedException">A parameter that it trains is float16, as biases are in the 8-bit modes,
+    /// and its epsilon is 0 in float16.</exception>
     public override void CheckOptimizer(optim.Optimizer optimizer, bool clipsGradients)
     {
         ArgumentNullException.ThrowIfNull(optimizer);

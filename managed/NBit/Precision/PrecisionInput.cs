@@ -4,12 +4,10 @@ namespace NBit.Precision;
 
 /// <summary>
 /// What a user gives as <c>precision</c>: one of the strings <c>transformer-engine</c>,
-/// <c>transformer-engine-float16</c>,
-/// <c>16-true</c>, <c>16-mixed</c>, <c>bf16-true</c>, <c>bf16-mixed</c>, <c>32-true</c>, <c>64-true</c>, one of the
-/// integers 64, 32,
-/// 16, or one of the older strings <c>64</c>, <c>32</c>, <c>16</c>, <c>bf16</c>. Converts from string and int; null and
-/// the
-/// default value mean that nothing was given, which is <c>32-true</c>.
+/// <c>transformer-engine-float16</c>, <c>16-true</c>, <c>16-mixed</c>, <c>bf16-true</c>, <c>bf16-mixed</c>,
+/// <c>32-true</c>, <c>64-true</c>, one of the integers 64, 32, 16, or one of the older strings <c>64</c>, <c>32</c>,
+/// <c>16</c>, <c>bf16</c>. Converts from string and int; null and the default value mean that nothing was given, which
+/// is <c>32-true</c>.
 /// </summary>
 public readonly record struct PrecisionInput
 {

@@ -9,8 +9,8 @@ namespace NBit.Precision;
 /// <remarks>
 /// The hooks are those of Lightning's precision plugins. Where its Trainer and its Fabric differ, there are two hooks:
 /// <see cref="ConvertInput{T}" />, <see cref="ForwardContext" /> and <see cref="ConvertOutput{T}" /> surround a
-/// module's forward in
-/// Fabric; <see cref="ConvertBatch{T}" /> and <see cref="StepContext" /> surround a whole step in the Trainer.
+/// module's forward in Fabric; <see cref="ConvertBatch{T}" /> and <see cref="StepContext" /> surround a whole step in
+/// the Trainer.
 /// </remarks>
 public abstract class PrecisionMode
 {

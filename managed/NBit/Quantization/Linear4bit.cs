@@ -5,9 +5,8 @@ namespace NBit.Quantization;
 
 /// <summary>A linear layer whose weight is held in 4 bits (bitsandbytes' <c>Linear4bit</c>).</summary>
 /// <remarks>
-/// y = x @ W^T + bias: x, W and bias are rounded to the compute dtype, sums are float32 (float64 where that is
-/// the compute
-/// dtype), and the result comes back in x's dtype. The weight is frozen: gradients reach x and the bias. Any
+/// y = x @ W^T + bias: x, W and bias are rounded to the compute dtype, sums are float32 (float64 where that is the
+/// compute dtype), and the result comes back in x's dtype. The weight is frozen: gradients reach x and the bias. Any
 /// sizes work.
 /// </remarks>
 public sealed class Linear4bit : nn.Module<Tensor, Tensor>

@@ -6,9 +6,8 @@ using static TorchSharp.torch;
 namespace NBit.Quantization;
 
 /// <summary>
-/// A weight whose linear layer NBit computes wherever TorchSharp's <c>Linear</c> uses it: quantized, with an
-/// adapter, or
-/// both. It lives as long as a tensor that shares its memory.
+/// A weight whose linear layer NBit computes wherever TorchSharp's <c>Linear</c> uses it: quantized, with an adapter,
+/// or both. It lives as long as a tensor that shares its memory.
 /// </summary>
 internal abstract unsafe class LinearWeight : IDisposable
 {

@@ -63,10 +63,9 @@ internal static class OwnGradient
 
         /// <summary>A view of a tensor, which gets a gradient made from the output's.</summary>
         /// <remarks>
-        /// A view has a place of its own in the graph: a gradient that replaced the tensor's would also
-        /// replace what its
-        /// other users give it, such as a residual connection or the queries beside the keys. (TorchSharp's alias is no
-        /// view but the same tensor.)
+        /// A view has a place of its own in the graph: a gradient that replaced the tensor's would also replace what
+        /// its other users give it, such as a residual connection or the queries beside the keys. (TorchSharp's alias
+        /// is no view but the same tensor.)
         /// </remarks>
         public Tensor Lead(Tensor tensor, Func<Tensor, Tensor> gradientOf)
         {

@@ -6,8 +6,7 @@ namespace NBit.Tensors;
 
 /// <summary>
 /// A scope in which new floating-point tensors get a dtype unless one is given. It remembers the dtype to restore when
-/// it is
-/// constructed, not when it is entered. The default dtype belongs to the process, not to a thread.
+/// it is constructed, not when it is entered. The default dtype belongs to the process, not to a thread.
 /// </summary>
 internal sealed class DefaultDtype(ScalarType dtype) : IDisposable
 {

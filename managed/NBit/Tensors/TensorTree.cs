@@ -8,8 +8,8 @@ namespace NBit.Tensors;
 
 /// <summary>
 /// Applies a function to all tensors in nested containers: tuples, arrays, lists, dictionaries, records and structs.
-/// Everything
-/// else is passed through. What holds no changed tensor is returned as it is; what does is copied, never changed.
+/// Everything else is passed through. What holds no changed tensor is returned as it is; what does is copied, never
+/// changed.
 /// </summary>
 internal static class TensorTree
 {

@@ -7,8 +7,7 @@ namespace NBit.Training;
 
 /// <summary>
 /// The loop of validation, testing and prediction: no gradients, evaluation mode. Hooks run with the ordinary default
-/// dtype and
-/// without autocast, steps in the precision. Nothing happens where the limit is no batch.
+/// dtype and without autocast, steps in the precision. Nothing happens where the limit is no batch.
 /// </summary>
 internal sealed class EvaluationLoop<TBatch>(
     Trainer trainer,

@@ -11,8 +11,7 @@ internal static class OptimizerStates
 {
     /// <summary>
     /// Makes the state of an optimizer that has not stepped yet anew, in the dtype and on the device that its
-    /// parameters have now:
-    /// TorchSharp makes it with the optimizer, PyTorch at the first step.
+    /// parameters have now: TorchSharp makes it with the optimizer, PyTorch at the first step.
     /// </summary>
     public static void Refresh(optim.Optimizer optimizer)
     {

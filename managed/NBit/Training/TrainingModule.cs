@@ -20,8 +20,7 @@ public abstract partial class TrainingModule : nn.Module
 
     /// <summary>
     /// True (the usual case): the trainer runs the backward pass, clips and steps. False: <c>TrainingStep</c> does so
-    /// itself, by
-    /// <see cref="Optimizers" /> and <see cref="ManualBackward" />.
+    /// itself, by <see cref="Optimizers" /> and <see cref="ManualBackward" />.
     /// </summary>
     public virtual bool AutomaticOptimization => true;
 

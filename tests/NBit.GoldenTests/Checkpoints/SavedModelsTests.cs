@@ -6,9 +6,8 @@ using static TorchSharp.torch;
 namespace NBit.GoldenTests.Checkpoints;
 
 /// <summary>
-/// bitsandbytes/model_*.safetensors: state dicts of its layers in a Sequential, loaded, run, saved, and made anew
-/// from the
-/// original weights.
+/// bitsandbytes/model_*.safetensors: state dicts of its layers in a Sequential, loaded, run, saved, and made anew from
+/// the original weights.
 /// </summary>
 public sealed class SavedModelsTests
 {

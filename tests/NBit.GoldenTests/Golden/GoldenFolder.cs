@@ -5,8 +5,7 @@ namespace NBit.GoldenTests.Golden;
 
 /// <summary>
 /// The recorded data that tests compare with: the folder that NBIT_GOLDEN_DIR names, else the committed subset. Its
-/// subfolders
-/// are bitsandbytes, float8, precision and transformers; each has a README that says how to compare.
+/// subfolders are bitsandbytes, float8, precision and transformers; each has a README that says how to compare.
 /// </summary>
 public static class GoldenFolder
 {

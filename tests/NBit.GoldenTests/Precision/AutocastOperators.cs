@@ -48,8 +48,7 @@ internal static class AutocastOperators
 
     /// <summary>
     /// An expression of TorchScript in the inputs a, b and c. TorchScript casts by a list of its own too: this is not
-    /// for
-    /// operators on it.
+    /// for operators on it.
     /// </summary>
     public static AutocastCall Scripted(int inputs, string expression) =>
         x =>

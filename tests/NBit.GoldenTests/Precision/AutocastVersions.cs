@@ -4,8 +4,7 @@ namespace NBit.GoldenTests.Precision;
 
 /// <summary>
 /// Where libtorch 2.10, which TorchSharp 0.107 brings, does something else than the 2.13 that was recorded, outside of
-/// any autocast
-/// region too. What 2.10 does is asserted just as strictly; with another libtorch the recording counts.
+/// any autocast region too. What 2.10 does is asserted just as strictly; with another libtorch the recording counts.
 /// </summary>
 internal static class AutocastVersions
 {

@@ -12,10 +12,8 @@ namespace NBit.GoldenTests.Precision;
 /// mode.</summary>
 /// <remarks>
 /// NBit converts in place (DESIGN 4): a <c>Linear</c> stays one, and the kind of its weight says what it became.
-/// Lightning
-/// converts in three steps: the class at once, the weight when it is moved, the bias in the first forward. NBit
-/// does all at
-/// once, so that a model is the same before and after it runs (DESIGN 8.2).
+/// Lightning converts in three steps: the class at once, the weight when it is moved, the bias in the first forward.
+/// NBit does all at once, so that a model is the same before and after it runs (DESIGN 8.2).
 /// </remarks>
 internal static class BitsandbytesLayer
 {

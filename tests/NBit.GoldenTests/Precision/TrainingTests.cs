@@ -11,8 +11,7 @@ namespace NBit.GoldenTests.Precision;
 
 /// <summary>
 /// precision/training.json: runs of two small models in six modes, through the Trainer, through Fabric and (16-mixed)
-/// by hand. Losses,
-/// dtypes, scales and final weights are compared, within the tolerances of the folder's README.
+/// by hand. Losses, dtypes, scales and final weights are compared, within the tolerances of the folder's README.
 /// </summary>
 public sealed class TrainingTests
 {

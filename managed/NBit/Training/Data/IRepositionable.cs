@@ -2,8 +2,7 @@ namespace NBit.Training.Data;
 
 /// <summary>
 /// A data source that can start at any batch of any epoch, so that a resumed run sees exactly the batches that an
-/// uninterrupted
-/// one would have seen. The trainer calls <see cref="Seek" /> before each enumeration.
+/// uninterrupted one would have seen. The trainer calls <see cref="Seek" /> before each enumeration.
 /// </summary>
 public interface IRepositionable
 {

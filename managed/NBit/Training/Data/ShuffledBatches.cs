@@ -6,9 +6,8 @@ namespace NBit.Training.Data;
 
 /// <summary>
 /// Batches of a data set in an order that depends on a seed and the epoch alone, so that a run can be repeated and
-/// resumed. A
-/// batch is released when the next one is asked for, or the enumeration ends: <c>First()</c> gives one that is released
-/// already.
+/// resumed. A batch is released when the next one is asked for, or the enumeration ends: <c>First()</c> gives one that
+/// is released already.
 /// </summary>
 /// <remarks>
 /// What the collation makes on the way is released at once. Tensors of the data set itself may be in a batch: they are
