@@ -133,13 +133,14 @@ public static unsafe partial class LibnbitTorch
     /// <param name="sizes">The shape: `dimensions` numbers, all above 0.</param>
     /// <param name="dimensions">1 or more.</param>
     /// <param name="linear">Computes the layer.</param>
+    /// <param name="convert">Says what the weight is in another type or on another device.</param>
     /// <param name="release">Called when the last tensor that shares the memory is gone.</param>
-    /// <param name="state">Given to both.</param>
+    /// <param name="state">Given to all three.</param>
     /// <param name="tensor">Receives an at::Tensor*, which TorchSharp's Tensor may own. Where this fails, nothing is released.</param>
     /// <returns>One of <see cref="nbit_status" />.</returns>
     [LibraryImport(Library)]
     [return: NativeTypeName("int32_t")]
-    public static partial int nbit_torch_linear_weight_create([NativeTypeName("void *")] void* data, [NativeTypeName("int32_t")] int data_type, [NativeTypeName("const int64_t *")] long* sizes, [NativeTypeName("int32_t")] int dimensions, [NativeTypeName("nbit_torch_linear_function")] delegate* unmanaged<void*, void*, void*, void*, void**, int> linear, [NativeTypeName("nbit_torch_release_function")] delegate* unmanaged<void*, void> release, [NativeTypeName("void *")] void* state, [NativeTypeName("void **")] void** tensor);
+    public static partial int nbit_torch_linear_weight_create([NativeTypeName("void *")] void* data, [NativeTypeName("int32_t")] int data_type, [NativeTypeName("const int64_t *")] long* sizes, [NativeTypeName("int32_t")] int dimensions, [NativeTypeName("nbit_torch_linear_function")] delegate* unmanaged<void*, void*, void*, void*, void**, int> linear, [NativeTypeName("nbit_torch_convert_function")] delegate* unmanaged<void*, void*, void**, int> convert, [NativeTypeName("nbit_torch_release_function")] delegate* unmanaged<void*, void> release, [NativeTypeName("void *")] void* state, [NativeTypeName("void **")] void** tensor);
 
     /// <summary>The state that a tensor was made with by nbit_torch_linear_weight_create.</summary>
     /// <param name="tensor">An at::Tensor*: that tensor, or one that shares its first element.</param>

@@ -14,6 +14,8 @@ internal sealed unsafe class FloatWeight(Tensor weight) : LinearWeight(weight)
 
     public override LinearWeight Requantize(Tensor weight) => new FloatWeight(weight.detach().clone());
 
+    protected override LinearWeight Converted(Tensor converted) => new FloatWeight(converted);
+
     protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias)
     {
         void* result;

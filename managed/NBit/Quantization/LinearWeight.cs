@@ -70,6 +70,7 @@ internal abstract unsafe class LinearWeight : IDisposable
                         sizes,
                         _storage.shape.Length,
                         &Compute,
+                        &Convert,
                         &Release,
                         (void*)GCHandle.ToIntPtr(state),
                         &tensor
@@ -95,6 +96,12 @@ internal abstract unsafe class LinearWeight : IDisposable
     /// <summary>Another weight, made as this one was.</summary>
     /// <param name="weight">Floating-point [out, in].</param>
     public abstract LinearWeight Requantize(Tensor weight);
+
+    /// <summary>What this weight is after TorchSharp's <c>Module.to</c>, without its adapter.</summary>
+    /// <param name="converted">The elements in their new type, on their new device; belongs to the result.</param>
+    /// <returns>The weight; null where an ordinary tensor does.</returns>
+    /// <exception cref="InvalidOperationException">The weight cannot leave its device.</exception>
+    protected abstract LinearWeight? Converted(Tensor converted);
 
     /// <summary>Releases a weight that is in no tensor's memory; one that is wrapped is released with it.</summary>
     public void Dispose()
@@ -133,6 +140,20 @@ internal abstract unsafe class LinearWeight : IDisposable
     {
         using var scope = NewDisposeScope();
         return tensor.isfinite().all().item<bool>();
+    }
+
+    /// <summary>Codes in another type are an ordinary tensor; on another device nothing could multiply them.</summary>
+    protected LinearWeight? FrozenOn(Tensor converted)
+    {
+        using (converted)
+        {
+            return converted.device_type == Storage.device_type
+                ? null
+                : throw new InvalidOperationException(
+                    $"a quantized weight of {OutFeatures} outputs is on {Storage.device_type} and cannot be moved to "
+                        + $"{converted.device_type}; move the model first, then quantize it"
+                );
+        }
     }
 
     /// <summary>Disposes what belongs to the weight besides its storage.</summary>
@@ -183,6 +204,28 @@ internal abstract unsafe class LinearWeight : IDisposable
             using var b = bias is null ? null : Managed.Borrow(bias);
             using var y = own.Forward(x, w, b);
             *result = Managed.Reference(y);
+            return (int)nbit_status.NBIT_STATUS_OK;
+        }
+        catch (Exception error)
+        {
+            return Managed.Report(error);
+        }
+    }
+
+    [UnmanagedCallersOnly]
+    private static int Convert(void* state, void* converted, void** result)
+    {
+        try
+        {
+            var own = (LinearWeight)GCHandle.FromIntPtr((nint)state).Target!;
+            using var tensor = Managed.Borrow(converted);
+            if (own.Converted(tensor.alias()) is { } weight)
+            {
+                weight.Adapter = own.Adapter?.Share();
+                using var wrapped = weight.Wrap();
+                *result = Managed.Reference(wrapped);
+            }
+
             return (int)nbit_status.NBIT_STATUS_OK;
         }
         catch (Exception error)

@@ -6,6 +6,8 @@ namespace NBit.Quantization;
 /// <summary>What LoRA adds to a layer's output: scaling * B(A(dropout(x))) (arXiv:2106.09685).</summary>
 internal sealed class LoraAdapter(Linear a, Linear b, Dropout? dropout, double scaling) : IDisposable
 {
+    private int _owners = 1;
+
     public Linear A => a;
 
     public Linear B => b;
@@ -38,8 +40,20 @@ internal sealed class LoraAdapter(Linear a, Linear b, Dropout? dropout, double s
         return modules;
     }
 
+    /// <summary>The adapter for one more weight; it is disposed with the last.</summary>
+    public LoraAdapter Share()
+    {
+        Interlocked.Increment(ref _owners);
+        return this;
+    }
+
     public void Dispose()
     {
+        if (Interlocked.Decrement(ref _owners) > 0)
+        {
+            return;
+        }
+
         a.Dispose();
         b.Dispose();
         dropout?.Dispose();

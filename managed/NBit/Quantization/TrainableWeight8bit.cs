@@ -21,6 +21,8 @@ internal sealed class TrainableWeight8bit(Tensor weight, double threshold) : Lin
     public override LinearWeight Requantize(Tensor weight) =>
         new TrainableWeight8bit(weight.detach().clone(), Threshold);
 
+    protected override LinearWeight Converted(Tensor converted) => new TrainableWeight8bit(converted, Threshold);
+
     protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias)
     {
         using var scope = NewDisposeScope();

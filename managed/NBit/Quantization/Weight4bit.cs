@@ -46,6 +46,8 @@ internal sealed unsafe class Weight4bit : LinearWeight
     public override LinearWeight Requantize(Tensor weight) =>
         Quantize(weight, State.QuantType!.Value, State.Blocksize, State.Nested is not null, ComputeType);
 
+    protected override LinearWeight? Converted(Tensor converted) => FrozenOn(converted);
+
     protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias)
     {
         if (ComputeType == ScalarType.Float64)

@@ -30,6 +30,8 @@ internal sealed class Weight8bit(Tensor codes, Tensor rowAbsmax, double threshol
 
     public override LinearWeight Requantize(Tensor weight) => Quantize(weight, Threshold);
 
+    protected override LinearWeight? Converted(Tensor converted) => FrozenOn(converted);
+
     protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias)
     {
         var y = Int8Products.Forward(Storage, RowAbsmax, input, bias, Threshold);

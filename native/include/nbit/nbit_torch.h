@@ -102,6 +102,14 @@ NBIT_EXPORT int32_t nbit_torch_tensor_reference(void* tensor, void** another);
 /// \param result Receives an at::Tensor* that the caller owns.
 typedef int32_t (*nbit_torch_linear_function)(void* state, void* input, void* weight, void* bias, void** result);
 
+/// Says what a weight is after `Tensor.to(dtype, device)`, by which TorchSharp's Module.to replaces the parameters of a
+/// layer. A nonzero result fails the conversion with nbit_error_set's message.
+/// \param state What was given with the function.
+/// \param converted An at::Tensor*, valid during the call: the elements in their new type, on their new device.
+/// \param result Receives an at::Tensor* that takes its place and that the caller owns; null where `converted` is an
+/// ordinary tensor.
+typedef int32_t (*nbit_torch_convert_function)(void* state, void* converted, void** result);
+
 /// Ends the use of a state; it is not used any more when this is called. Called once, by any thread.
 typedef void (*nbit_torch_release_function)(void* state);
 
@@ -112,11 +120,13 @@ typedef void (*nbit_torch_release_function)(void* state);
 /// \param sizes The shape: `dimensions` numbers, all above 0.
 /// \param dimensions 1 or more.
 /// \param linear Computes the layer.
+/// \param convert Says what the weight is in another type or on another device.
 /// \param release Called when the last tensor that shares the memory is gone.
-/// \param state Given to both.
+/// \param state Given to all three.
 /// \param tensor Receives an at::Tensor*, which TorchSharp's Tensor may own. Where this fails, nothing is released.
 NBIT_EXPORT int32_t nbit_torch_linear_weight_create(void* data, int32_t data_type, const int64_t* sizes,
                                                     int32_t dimensions, nbit_torch_linear_function linear,
+                                                    nbit_torch_convert_function convert,
                                                     nbit_torch_release_function release, void* state, void** tensor);
 
 /// The state that a tensor was made with by nbit_torch_linear_weight_create.

@@ -5,6 +5,9 @@
 //   THSNN_functional_linear      TorchSharp's is the C++ frontend's linear (addmm, or matmul plus an addition), which
 //                                autocast cannot cache and whose 3-D results differ from PyTorch's. Here: aten::linear,
 //                                or what the weight was made for (see linear_weight.h).
+//   THSTensor_to_type_and_device The same, unless the tensor is such a weight: Module.to, which makes new parameters by
+//   it,
+//                                would lose what the weight was made for.
 //   THSAutograd_setGrad,         The same, plus what libtorch's autocast cache needs (see autocast.cpp).
 //   THSAutograd_*InferenceModeGuard
 //   THSInit_*                    The same, unless this thread makes modules whose weights are loaded or initialized
@@ -61,6 +64,25 @@ NBIT_EXPORT Tensor* THSNN_functional_linear(const Tensor* input, const Tensor* w
         report_to_torchsharp(*torch, input, "linear failed with an exception of unknown type");
     }
     return nullptr;
+}
+
+NBIT_EXPORT Tensor* THSTensor_to_type_and_device(const Tensor* tensor, int8_t type, int32_t device_type,
+                                                 int32_t device_index, bool copy, bool non_blocking) noexcept
+{
+    const Library* torch = library_or_null();
+    if (!torch) return nullptr;
+    Tensor* converted = torch->to_type_and_device(tensor, type, device_type, device_index, copy, non_blocking);
+    if (!converted || converted->impl == tensor->impl) return converted;
+    Tensor* result = nullptr;
+    try {
+        const std::shared_ptr<const LinearWeight> own = find_linear_weight(*torch, *tensor);
+        result = own ? own->convert_to(converted) : nullptr;
+        if (!result) return converted;
+    } catch (const std::exception& error) {
+        report_to_torchsharp(*torch, tensor, error.what());
+    }
+    torch->delete_tensor(converted);
+    return result;
 }
 
 NBIT_EXPORT void THSAutograd_setGrad(bool enabled) noexcept

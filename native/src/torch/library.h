@@ -106,6 +106,9 @@ using TensorHook = std::function<Tensor(const Tensor&)>;
     X(from_memory,                                                                                                     \
       Tensor* (*)(void*, void (*)(void*), const int64_t*, int32_t, int8_t, int8_t, int32_t, int32_t, bool),            \
       "THSTensor_new")                                                                                                 \
+    /* tensor, type, device type, device index, copy, non-blocking */                                                  \
+    X(to_type_and_device, Tensor* (*)(const Tensor*, int8_t, int32_t, int32_t, bool, bool),                            \
+      "THSTensor_to_type_and_device")                                                                                  \
     X(set_grad, void (*)(bool), "THSAutograd_setGrad")                                                                 \
     X(new_inference_mode, void* (*)(bool), "THSAutograd_getInferenceModeGuard")                                        \
     X(delete_inference_mode, void (*)(void*), "THSAutograd_deleteInferenceModeGuard")

@@ -95,6 +95,13 @@ Tensor* LinearWeight::apply(const Tensor* input, const Tensor* weight, const Ten
     return static_cast<Tensor*>(result);
 }
 
+Tensor* LinearWeight::convert_to(Tensor* converted) const
+{
+    void* result = nullptr;
+    check(convert(state, converted, &result));
+    return static_cast<Tensor*>(result);
+}
+
 // Views that begin where the weight does are other matrices: some of its rows, or its transpose.
 bool LinearWeight::is_whole_in(const Library& torch, Tensor& tensor) const
 {
@@ -125,16 +132,16 @@ std::shared_ptr<const LinearWeight> find_linear_weight(const Library& torch, con
 using namespace nbit::torch;
 
 int32_t nbit_torch_linear_weight_create(void* data, int32_t data_type, const int64_t* sizes, int32_t dimensions,
-                                        nbit_torch_linear_function linear, nbit_torch_release_function release,
-                                        void* state, void** tensor)
+                                        nbit_torch_linear_function linear, nbit_torch_convert_function convert,
+                                        nbit_torch_release_function release, void* state, void** tensor)
 {
     return guarded([&] {
         const Library& torch = library();
         required(static_cast<char*>(data), "data");
         required(sizes, "sizes");
         void*& out = required(tensor, "tensor");
-        if (!linear || !release)
-            throw Error(NBIT_STATUS_INVALID_ARGUMENT, "linear and release are null; give both functions");
+        if (!linear || !convert || !release)
+            throw Error(NBIT_STATUS_INVALID_ARGUMENT, "linear, convert or release is null; give all three functions");
         if (!is_weight_type(data_type))
             throw Error(NBIT_STATUS_INVALID_ARGUMENT,
                         "data_type is %d; allowed are 0 (uint8), 1 (int8), 5 (float16), 6 (float32), 7 (float64) and "
@@ -146,7 +153,7 @@ int32_t nbit_torch_linear_weight_create(void* data, int32_t data_type, const int
             if (sizes[i] < 1)
                 throw Error(NBIT_STATUS_INVALID_ARGUMENT, "sizes[%d] is %lld; a weight has elements", i,
                             static_cast<long long>(sizes[i]));
-        registry().add(data, {linear, release, state, {sizes, sizes + dimensions}});
+        registry().add(data, {linear, convert, release, state, {sizes, sizes + dimensions}});
         const auto type = static_cast<int8_t>(data_type);
         Tensor* made = torch.from_memory(data, release_weight, sizes, dimensions, type, type, 0, -1, false);
         if (!made) {

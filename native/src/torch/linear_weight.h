@@ -15,12 +15,16 @@ namespace nbit::torch
 
 struct LinearWeight {
     nbit_torch_linear_function linear;
+    nbit_torch_convert_function convert;
     nbit_torch_release_function release;
     void* state;
     std::vector<int64_t, nbit::Allocator<int64_t>> sizes;
 
     // The result belongs to the caller. Throws what the function reported.
     Tensor* apply(const Tensor* input, const Tensor* weight, const Tensor* bias) const;
+
+    // What the weight is as `converted`; null for an ordinary tensor. Throws what the function reported.
+    Tensor* convert_to(Tensor* converted) const;
 
     // Whether a tensor that begins where the weight does is the weight.
     bool is_whole_in(const Library& torch, Tensor& tensor) const;

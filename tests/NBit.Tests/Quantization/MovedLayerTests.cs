@@ -22,8 +22,7 @@ public sealed class MovedLayerTests : DisposeScopeFixture
         TensorAssert.Equal(model.forward(TwoLayers.Input()), expected);
     }
 
-    private static IEnumerable<string> CodeKinds() =>
-        TwoLayers.Kinds.Where(kind => kind is not ("none" or "int8-training"));
+    private static IEnumerable<string> CodeKinds() => TwoLayers.Kinds.Except(FloatKinds(), StringComparer.Ordinal);
 
     [Test]
     public void A_cast_leaves_codes_and_adapters_as_they_are([ValueSource(nameof(CodeKinds))] string kind)
@@ -35,6 +34,62 @@ public sealed class MovedLayerTests : DisposeScopeFixture
         TensorAssert.Equal(model.First.weight.detach(), codes);
         TensorAssert.Close(model.forward(x), expected, 0.02);
         Assert.That(Lora.Parameters(model).Count(), Is.EqualTo(4));
+    }
+
+    private static IEnumerable<string> FloatKinds() => ["none", "int8-training"];
+
+    [Test]
+    public void A_cast_of_a_weight_in_floating_point_keeps_its_adapter_and_its_mode(
+        [ValueSource(nameof(FloatKinds))] string kind
+    )
+    {
+        using var model = Adapted(kind);
+        var x = TwoLayers.Input().to(ScalarType.BFloat16);
+        var (expected, plain) = (model.forward(TwoLayers.Input()), TwoLayers.Make(kind));
+        model.to(ScalarType.BFloat16);
+        Assert.That(model.First.weight.dtype, Is.EqualTo(ScalarType.BFloat16));
+        TensorAssert.Close(model.forward(x), expected, 0.03);
+        Assert.That(
+            (model.forward(x) - plain.to(ScalarType.BFloat16).forward(x))
+                .abs()
+                .max()
+                .to(ScalarType.Float32)
+                .item<float>(),
+            Is.GreaterThan(0.1) // what the adapters add
+        );
+        Assert.That(
+            LinearWeight.Of(model.First.weight),
+            Is.TypeOf(LinearWeight.Of(Adapted(kind).First.weight)!.GetType())
+        );
+        model.forward(x).sum().backward();
+        Assert.That(Lora.Parameters(model).All(parameter => parameter.grad is not null), Is.True);
+    }
+
+    [Test]
+    public void Casts_to_and_fro_leave_no_more_tensors_than_those_of_ordinary_weights(
+        [ValueSource(nameof(FloatKinds))] string kind
+    )
+    {
+        Assert.That(Growth(Adapted(kind)), Is.EqualTo(Growth(TwoLayers.Make("none")))); // a new Parameter is counted twice
+
+        static long Growth(TwoLayers model)
+        {
+            using (model)
+            {
+                Cast(model);
+                var before = Tensor.TotalCount;
+                Cast(model);
+                Cast(model);
+                return Tensor.TotalCount - before;
+            }
+        }
+
+        static void Cast(TwoLayers model)
+        {
+            using var scope = NewDisposeScope();
+            model.to(ScalarType.BFloat16);
+            model.to(ScalarType.Float32);
+        }
     }
 
     [Test]
