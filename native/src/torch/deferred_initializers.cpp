@@ -15,47 +15,38 @@ namespace
 
 thread_local bool defers = false;
 
-// The handle keeps the tensor alive, so that no other one takes its address.
-struct Deferred {
-    Tensor* handle;
-    KaimingUniform initializer;
-};
-
+// By the address of the first element. An entry says nothing by itself (see Mark), so that one whose tensor is gone
+// does no harm and keeps no memory of the tensor's.
 class Registry
 {
 public:
-    // Gives back what was there for the tensor.
-    std::optional<Deferred> add(void* impl, const Deferred& deferred)
+    void add(const void* data, const KaimingUniform& initializer)
     {
         const std::lock_guard lock(mutex_);
-        const auto [place, added] = entries_.try_emplace(impl, deferred);
-        return added ? std::nullopt : std::optional(std::exchange(place->second, deferred));
+        entries_.insert_or_assign(data, initializer);
     }
 
-    std::optional<Deferred> find(void* impl)
+    std::optional<KaimingUniform> find(const void* data)
     {
         const std::lock_guard lock(mutex_);
-        const auto place = entries_.find(impl);
+        const auto place = entries_.find(data);
         return place == entries_.end() ? std::nullopt : std::optional(place->second);
     }
 
-    std::optional<Deferred> remove(void* impl)
+    void remove(const void* data)
     {
         const std::lock_guard lock(mutex_);
-        const auto place = entries_.find(impl);
-        if (place == entries_.end()) return std::nullopt;
-        const Deferred removed = place->second;
-        entries_.erase(place);
-        return removed;
+        entries_.erase(data);
     }
 
 private:
+    using Entry = std::pair<const void* const, KaimingUniform>;
+
     std::mutex mutex_;
-    std::unordered_map<void*, Deferred, std::hash<void*>, std::equal_to<>, Allocator<std::pair<void* const, Deferred>>>
-        entries_;
+    std::unordered_map<const void*, KaimingUniform, std::hash<const void*>, std::equal_to<>, Allocator<Entry>> entries_;
 };
 
-// Never destroyed: its tensors are libtorch's, which may be gone before.
+// Never destroyed: a model may be made while the process ends.
 Registry& registry()
 {
     static auto* const instance = new Registry();
@@ -93,6 +84,8 @@ public:
     // False for a tensor that is no contiguous matrix of the CPU's in a dtype of the quantizing modes.
     bool is_possible() const { return size_ != 0; }
 
+    const void* data() const { return first_; }
+
     void set() const
     {
         std::memcpy(first_, bytes(), size_);
@@ -118,16 +111,12 @@ bool defer_initializer(const Library& torch, const Tensor& tensor, const Kaiming
 {
     if (!defers) return false;
     const Mark mark(torch, tensor);
-    Tensor borrowed(tensor);
-    Tensor* handle = nullptr;
-    if (!mark.is_possible() || torch.new_reference(&borrowed, &handle) != 0) return false;
+    if (!mark.is_possible()) return false;
     try {
-        const std::optional<Deferred> previous = registry().add(tensor.impl, {handle, initializer});
-        if (previous) torch.delete_tensor(previous->handle);
+        registry().add(mark.data(), initializer);
         mark.set();
         return true;
     } catch (...) {
-        torch.delete_tensor(handle);
         return false; // it runs now, which only costs memory
     }
 }
@@ -150,12 +139,12 @@ int32_t nbit_torch_initializer_run(void* tensor, void* target, int32_t* was_defe
         const Library& torch = library();
         const Tensor &t = defined(torch, tensor, "tensor"), &into = defined(torch, target, "target");
         int32_t& found = required(was_deferred, "was_deferred");
-        const std::optional<Deferred> deferred = registry().find(t.impl);
-        found = deferred && Mark(torch, t).is_set();
-        if (found) {
-            const KaimingUniform& initializer = deferred->initializer;
-            torch.initializers.kaiming_uniform_(&into, initializer.slope, initializer.mode, initializer.nonlinearity);
-        }
+        const Mark mark(torch, t);
+        const std::optional<KaimingUniform> initializer = mark.is_set() ? registry().find(mark.data()) : std::nullopt;
+        found = initializer.has_value();
+        if (found)
+            torch.initializers.kaiming_uniform_(&into, initializer->slope, initializer->mode,
+                                                initializer->nonlinearity);
     });
 }
 
@@ -164,6 +153,6 @@ int32_t nbit_torch_initializer_forget(void* tensor)
     return guarded([&] {
         const Library& torch = library();
         const Tensor& t = defined(torch, tensor, "tensor");
-        if (const std::optional<Deferred> deferred = registry().remove(t.impl)) torch.delete_tensor(deferred->handle);
+        registry().remove(Mark(torch, t).data());
     });
 }

@@ -195,6 +195,35 @@ public sealed class DeferredWeightTests : DisposeScopeFixture
         }
     }
 
+    [Test]
+    public void Models_that_are_never_converted_keep_no_memory()
+    {
+        const int size = 4096; // 64 MB of memory that is not touched
+        using var fabric = new Fabric(plugin: new BitsandbytesPrecision("nf4"), accelerator: "cpu");
+        Make();
+        var before = AddressSpace();
+        for (var i = 0; i < 20; i++)
+        {
+            Make();
+        }
+
+        Assert.That(AddressSpace() - before, Is.LessThan(4L * size * size * 3));
+
+        void Make()
+        {
+            using (fabric.InitModule())
+            {
+                nn.Linear(size, size, hasBias: false).Dispose();
+            }
+        }
+
+        static long AddressSpace()
+        {
+            using var process = System.Diagnostics.Process.GetCurrentProcess();
+            return process.VirtualMemorySize64;
+        }
+    }
+
     private static TwoLayers Filled()
     {
         using var grad = no_grad();
