@@ -184,6 +184,7 @@ void Conclude()
 
 Task("test")
     .IsDependentOn("managed")
+    .IsDependentOn("pack")
     .Does(() =>
     {
         Program("bindings/generator", "--check");
@@ -192,6 +193,7 @@ Task("test")
         TestManaged("NBit.Tests", "unit");
         TestGolden();
         TestManaged("NBit.EndToEndTests", "end to end");
+        TestManaged("NBit.PackageTests", "packages");
         Conclude();
     });
 
@@ -217,19 +219,57 @@ Task("demo")
 Task("bindings")
     .Does(() => Run("dotnet", $"run --project bindings/generator -c {configuration} -v quiet"));
 
+// The newest versions of system libraries that the packages may ask for: those of Ubuntu 22.04 and Debian 12.
+var systemLibraries = new Dictionary<string, Version>
+{
+    ["GLIBC"] = new(2, 34),
+    ["GLIBCXX"] = new(3, 4, 30),
+    ["CXXABI"] = new(1, 3, 13),
+};
+
+void CheckSystemLibraries(FilePath library)
+{
+    StartProcess(
+        "nm",
+        new ProcessSettings
+        {
+            Arguments = $"--dynamic --with-symbol-versions {library}",
+            RedirectStandardOutput = true,
+        },
+        out var symbols
+    );
+    var asked = symbols
+        .SelectMany(line => Regex.Matches(line, @"@(GLIBC|GLIBCXX|CXXABI)_([0-9.]+)"))
+        .Select(match => (Name: match.Groups[1].Value, Version: Version.Parse(match.Groups[2].Value)))
+        .ToList();
+    if (asked.Count == 0)
+        throw new CakeException($"nm shows no symbols of system libraries in {library}");
+    foreach (var (name, version) in asked.Where(one => one.Version > systemLibraries[one.Name]))
+        throw new CakeException(
+            $"{library.GetFilename()} needs {name}_{version}; packages may need {name}_{systemLibraries[name]}"
+        );
+}
+
 Task("pack")
     .IsDependentOn("managed")
     .Does(() =>
     {
-        foreach (var library in new[] { "libnbit.so", "libnbit_torch.so" })
-            if (!FileExists(native.Combine("lib").CombineWithFilePath(library)))
+        foreach (var name in new[] { "libnbit.so", "libnbit_torch.so" })
+        {
+            var library = native.Combine("lib").CombineWithFilePath(name);
+            if (!FileExists(library))
                 throw new CakeException(
-                    $"{library} is missing in artifacts/native/lib: the package would be of no use"
+                    $"{name} is missing in artifacts/native/lib: the package would be of no use"
                 );
+            CheckSystemLibraries(library);
+        }
+
+        EnsureDirectoryExists("artifacts/packages");
+        CleanDirectory("artifacts/packages");
         foreach (
             var project in new[] { "bindings/NBit.Native", "managed/NBit", "managed/NBit.Cli" }
         )
-            Run(
+            RunQuietly(
                 "dotnet",
                 $"pack {project} -c {configuration} --no-build --nologo -v quiet -o artifacts/packages"
             );

@@ -1,9 +1,12 @@
 using System.CommandLine;
 using System.Globalization;
+using NBit.Cli;
 using NBit.Cli.Commands;
 
 // Numbers look the same everywhere; texts still need the system's knowledge of letters (accents, case).
 CultureInfo.DefaultThreadCurrentCulture = CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+
+Libtorch.Register();
 
 var root = new RootCommand("N-bit precision for TorchSharp")
 {

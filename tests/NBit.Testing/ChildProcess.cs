@@ -2,14 +2,23 @@ using System.Diagnostics;
 
 namespace NBit.Testing;
 
-/// <summary>A program of this repository in a process of its own.</summary>
+/// <summary>A program in a process of its own.</summary>
 public sealed class ChildProcess : IDisposable
 {
     private readonly Process _process;
     private readonly Task<string> _output,
         _error;
 
-    /// <summary>Starts a program.</summary>
+    /// <summary>Starts any program.</summary>
+    /// <param name="start">The program, its arguments and environment.</param>
+    public ChildProcess(ProcessStartInfo start)
+    {
+        (start.RedirectStandardOutput, start.RedirectStandardError) = (true, true);
+        _process = Process.Start(start)!;
+        (_output, _error) = (_process.StandardOutput.ReadToEndAsync(), _process.StandardError.ReadToEndAsync());
+    }
+
+    /// <summary>Starts a program of this repository.</summary>
     /// <param name="project">The project's name; its build output is found beside that of the tests.</param>
     /// <param name="arguments">Its arguments.</param>
     /// <param name="environment">Environment variables to set.</param>
@@ -20,31 +29,38 @@ public sealed class ChildProcess : IDisposable
         IReadOnlyDictionary<string, string>? environment = null,
         string? directory = null
     )
-    {
-        var start = new ProcessStartInfo("dotnet")
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            UseShellExecute = false,
-        };
-        start.ArgumentList.Add(Path.Combine(directory ?? OutputDirectory(project), $"{project}.dll"));
-        foreach (var argument in arguments)
-        {
-            start.ArgumentList.Add(argument);
-        }
+        : this(
+            StartInfo(
+                "dotnet",
+                arguments.Prepend(Path.Combine(directory ?? OutputDirectory(project), $"{project}.dll")),
+                environment
+            )
+        ) { }
 
+    public int Id => _process.Id;
+
+    public bool HasExited => _process.HasExited;
+
+    /// <summary>How to start a program.</summary>
+    /// <param name="program">Its name or path.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="environment">Environment variables to set.</param>
+    /// <param name="directory">The directory that it starts in, if not this process's.</param>
+    public static ProcessStartInfo StartInfo(
+        string program,
+        IEnumerable<string> arguments,
+        IReadOnlyDictionary<string, string>? environment = null,
+        string? directory = null
+    )
+    {
+        var start = new ProcessStartInfo(program, arguments) { WorkingDirectory = directory ?? "" };
         foreach (var (name, value) in environment ?? new Dictionary<string, string>(StringComparer.Ordinal))
         {
             start.Environment[name] = value;
         }
 
-        _process = Process.Start(start)!;
-        (_output, _error) = (_process.StandardOutput.ReadToEndAsync(), _process.StandardError.ReadToEndAsync());
+        return start;
     }
-
-    public int Id => _process.Id;
-
-    public bool HasExited => _process.HasExited;
 
     /// <summary>The build output of a project, in the configuration that the tests were built in.</summary>
     public static string OutputDirectory(string project)
@@ -72,7 +88,9 @@ public sealed class ChildProcess : IDisposable
         if (!_process.WaitForExit(limit))
         {
             Kill();
-            throw new TimeoutException($"{_process.StartInfo.ArgumentList[0]} did not end within {limit}");
+            throw new TimeoutException(
+                $"{_process.StartInfo.FileName} {string.Join(' ', _process.StartInfo.ArgumentList)} did not end within {limit}"
+            );
         }
 
         return new ProcessResult(_process.ExitCode, _output.GetAwaiter().GetResult(), _error.GetAwaiter().GetResult());

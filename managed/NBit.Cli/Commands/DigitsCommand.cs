@@ -52,6 +52,7 @@ internal static class DigitsCommand
 
     private static void Run(IEnumerable<string> modes, DigitsDemo demo, FileInfo plot, bool json)
     {
+        Libtorch.Require();
         var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
         var results = new List<DigitsResult>();
         foreach (var mode in modes)

@@ -40,6 +40,7 @@ internal static class EmbedCommand
 
     private static void Run(string model, ScalarType? dtype, string[] texts, bool similarity)
     {
+        Libtorch.Require();
         using var scope = NewDisposeScope();
         using var embedder = SentenceEmbedder.Load(model, dtype);
         var vectors = cat([.. texts.Chunk(Batch).Select(embedder.Embed)]);

@@ -82,6 +82,7 @@ internal static class GenerateCommand
         Func<LlamaForCausalLM, IReadOnlyList<long>, IEnumerable<long>> generate
     )
     {
+        Libtorch.Require();
         var tokenizer = prompt is null ? null : TextTokenizer.Load(model); // before the large files
         using var llama = LlamaForCausalLM.Load(model, dtype);
         if (tokenizer is null)

@@ -48,6 +48,7 @@ internal static unsafe class InfoCommand
         yield return ("TorchSharp", Version(typeof(torch).Assembly));
         var joined = Attempt(() =>
         {
+            Libtorch.Require();
             NBitRuntime.Initialize();
             return "TorchSharp's linear layers go through NBit";
         });
@@ -65,7 +66,10 @@ internal static unsafe class InfoCommand
 
         yield return ("CPU features", Attempt(CpuFeatures));
         yield return ("instruction set", Attempt(InstructionSet));
-        yield return ("threads", $"{torch.get_num_threads()} (libtorch's pool, shared by NBit's kernels)");
+        yield return (
+            "threads",
+            Attempt(() => $"{torch.get_num_threads()} (libtorch's pool, shared by NBit's kernels)")
+        );
         yield return (
             "CUDA",
             Attempt(() =>

@@ -67,6 +67,7 @@ internal static class QuantizeCommand
 
     private static void Run(string input, string output, BitsandbytesPrecision precision)
     {
+        Libtorch.Require();
         var quantizer = new CheckpointQuantizer(precision);
         var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
         var reports = console
