@@ -11,28 +11,10 @@ using static TorchSharp.torch;
 namespace NBit.Tests.Examples;
 
 /// <summary>
-/// The code of README.md, compiled and run here; each part stands between two markers (see ReadmeTests).
+/// The code of README.md, compiled and run here; each part stands between two markers (see DocumentTests).
 /// </summary>
-public sealed class ReadmeExamples
+public sealed class ReadmeExamples : ExampleFixture
 {
-    private static readonly List<(Tensor X, Tensor Y)> Batches = MakeBatches(),
-        ValidationBatches = MakeBatches();
-    private string _folder = "";
-
-    [SetUp]
-    public void MakeFolder()
-    {
-        _folder = Directory.CreateTempSubdirectory("nbit-readme-").FullName;
-        Environment.CurrentDirectory = _folder;
-    }
-
-    [TearDown]
-    public void RemoveFolder()
-    {
-        Environment.CurrentDirectory = AppContext.BaseDirectory;
-        Directory.Delete(_folder, recursive: true);
-    }
-
     [Test]
     public void Training_in_any_precision()
     {
@@ -170,8 +152,8 @@ public sealed class ReadmeExamples
         );
         trainer.Fit(new Classifier(), batches, validationBatches);
         // end
-        Assert.That(Directory.EnumerateFiles(Path.Combine(_folder, "run", "checkpoints")).Count(), Is.EqualTo(3));
-        Assert.That(File.Exists(Path.Combine(_folder, "run", "metrics.csv")), Is.True);
+        Assert.That(Directory.EnumerateFiles(Path.Combine(Folder, "run", "checkpoints")).Count(), Is.EqualTo(3));
+        Assert.That(File.Exists(Path.Combine(Folder, "run", "metrics.csv")), Is.True);
     }
 
     [Test]
@@ -224,14 +206,8 @@ public sealed class ReadmeExamples
         state.Dispose();
     }
 
-    private static List<(Tensor X, Tensor Y)> MakeBatches()
-    {
-        manual_seed(1);
-        return [.. Enumerable.Range(0, 6).Select(_ => (randn(16, 64), randint(0, 10, [16])))];
-    }
-
     // README: module
-    private sealed class Classifier : TrainingModule<(Tensor X, Tensor Y)>
+    internal sealed class Classifier : TrainingModule<(Tensor X, Tensor Y)>
     {
         private readonly Linear _hidden = nn.Linear(64, 128),
             _output = nn.Linear(128, 10);
