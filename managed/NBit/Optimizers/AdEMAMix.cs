@@ -3,13 +3,13 @@ using TorchSharp.Modules;
 
 namespace NBit.Optimizers;
 
-/// <summary>AdEMAMix (Pagliardini et al. 2024): Adam with a second, slow average of the gradients.</summary>
-public sealed class AdEMAMix : BetasOptimizer
+/// <summary>AdEMAMix (Pagliardini et al. 2024): Adam with a second, slow average of the gradients. States have the bits that are asked for.</summary>
+public sealed class AdEMAMixNBit : BetasOptimizer
 {
     internal const nbit_optimizer Kernel = nbit_optimizer.NBIT_OPTIMIZER_ADEMAMIX;
 
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
-    public AdEMAMix(
+    public AdEMAMixNBit(
         IEnumerable<(string name, Parameter parameter)> parameters,
         double lr = 1e-3,
         (double, double, double)? betas = null,
@@ -35,7 +35,7 @@ public sealed class AdEMAMix : BetasOptimizer
         ) { }
 
     /// <summary>Creates the optimizer of parameters without names.</summary>
-    public AdEMAMix(
+    public AdEMAMixNBit(
         IEnumerable<Parameter> parameters,
         double lr = 1e-3,
         (double, double, double)? betas = null,
@@ -72,7 +72,7 @@ public sealed class AdEMAMix : BetasOptimizer
     /// <param name="optimBits">The bits of a state's element: 8 or 32.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
     /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
-    public AdEMAMix(
+    public AdEMAMixNBit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-3,
         (double, double, double)? betas = null,
@@ -115,7 +115,7 @@ public sealed class AdEMAMix : BetasOptimizer
         };
 }
 
-/// <summary><see cref="AdEMAMix" /> with 8-bit states.</summary>
+/// <summary><see cref="AdEMAMixNBit" /> with 8-bit states.</summary>
 public sealed class AdEMAMix8bit : BetasOptimizer
 {
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
@@ -171,14 +171,14 @@ public sealed class AdEMAMix8bit : BetasOptimizer
         OptimizerSettings? settings = null
     )
         : base(
-            AdEMAMix.Kernel,
+            AdEMAMixNBit.Kernel,
             groups,
-            AdEMAMix.Arguments(lr, betas, alpha, alphaSteps, beta3Steps, eps, weightDecay, 8),
+            AdEMAMixNBit.Arguments(lr, betas, alpha, alphaSteps, beta3Steps, eps, weightDecay, 8),
             settings
         ) { }
 }
 
-/// <summary><see cref="AdEMAMix" /> with 32-bit states.</summary>
+/// <summary><see cref="AdEMAMixNBit" /> with 32-bit states.</summary>
 public sealed class AdEMAMix32bit : BetasOptimizer
 {
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
@@ -234,9 +234,9 @@ public sealed class AdEMAMix32bit : BetasOptimizer
         OptimizerSettings? settings = null
     )
         : base(
-            AdEMAMix.Kernel,
+            AdEMAMixNBit.Kernel,
             groups,
-            AdEMAMix.Arguments(lr, betas, alpha, alphaSteps, beta3Steps, eps, weightDecay, 32),
+            AdEMAMixNBit.Arguments(lr, betas, alpha, alphaSteps, beta3Steps, eps, weightDecay, 32),
             settings
         ) { }
 }

@@ -3,13 +3,13 @@ using TorchSharp.Modules;
 
 namespace NBit.Optimizers;
 
-/// <summary>Adagrad (Duchi, Hazan and Singer 2011); weight decay is an L2 penalty.</summary>
-public sealed class Adagrad : NBitOptimizer
+/// <summary>Adagrad (Duchi, Hazan and Singer 2011); weight decay is an L2 penalty. States have the bits that are asked for.</summary>
+public sealed class AdagradNBit : NBitOptimizer
 {
     internal const nbit_optimizer Kernel = nbit_optimizer.NBIT_OPTIMIZER_ADAGRAD;
 
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
-    public Adagrad(
+    public AdagradNBit(
         IEnumerable<(string name, Parameter parameter)> parameters,
         double lr = 1e-2,
         double eps = 1e-10,
@@ -20,7 +20,7 @@ public sealed class Adagrad : NBitOptimizer
         : this([new OptimizerGroup(parameters)], lr, eps, weightDecay, optimBits, settings) { }
 
     /// <summary>Creates the optimizer of parameters without names.</summary>
-    public Adagrad(
+    public AdagradNBit(
         IEnumerable<Parameter> parameters,
         double lr = 1e-2,
         double eps = 1e-10,
@@ -38,7 +38,7 @@ public sealed class Adagrad : NBitOptimizer
     /// <param name="optimBits">The bits of a state's element: 8 or 32.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
     /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
-    public Adagrad(
+    public AdagradNBit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-2,
         double eps = 1e-10,
@@ -58,7 +58,7 @@ public sealed class Adagrad : NBitOptimizer
         };
 }
 
-/// <summary><see cref="Adagrad" /> with 8-bit states.</summary>
+/// <summary><see cref="AdagradNBit" /> with 8-bit states.</summary>
 public sealed class Adagrad8bit : NBitOptimizer
 {
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
@@ -95,10 +95,10 @@ public sealed class Adagrad8bit : NBitOptimizer
         double weightDecay = 0,
         OptimizerSettings? settings = null
     )
-        : base(Adagrad.Kernel, groups, Adagrad.Arguments(lr, eps, weightDecay, 8), settings) { }
+        : base(AdagradNBit.Kernel, groups, AdagradNBit.Arguments(lr, eps, weightDecay, 8), settings) { }
 }
 
-/// <summary><see cref="Adagrad" /> with 32-bit states.</summary>
+/// <summary><see cref="AdagradNBit" /> with 32-bit states.</summary>
 public sealed class Adagrad32bit : NBitOptimizer
 {
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
@@ -135,5 +135,5 @@ public sealed class Adagrad32bit : NBitOptimizer
         double weightDecay = 0,
         OptimizerSettings? settings = null
     )
-        : base(Adagrad.Kernel, groups, Adagrad.Arguments(lr, eps, weightDecay, 32), settings) { }
+        : base(AdagradNBit.Kernel, groups, AdagradNBit.Arguments(lr, eps, weightDecay, 32), settings) { }
 }

@@ -3,13 +3,13 @@ using TorchSharp.Modules;
 
 namespace NBit.Optimizers;
 
-/// <summary>Adam (Kingma and Ba 2015), with decoupled weight decay (Loshchilov and Hutter 2019) after the update.</summary>
-public sealed class Adam : BetasOptimizer
+/// <summary>Adam (Kingma and Ba 2015), with decoupled weight decay (Loshchilov and Hutter 2019) after the update. States have the bits that are asked for.</summary>
+public sealed class AdamNBit : BetasOptimizer
 {
     internal const nbit_optimizer Kernel = nbit_optimizer.NBIT_OPTIMIZER_ADAM;
 
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
-    public Adam(
+    public AdamNBit(
         IEnumerable<(string name, Parameter parameter)> parameters,
         double lr = 1e-3,
         (double, double)? betas = null,
@@ -21,7 +21,7 @@ public sealed class Adam : BetasOptimizer
         : this([new OptimizerGroup(parameters)], lr, betas, eps, weightDecay, optimBits, settings) { }
 
     /// <summary>Creates the optimizer of parameters without names.</summary>
-    public Adam(
+    public AdamNBit(
         IEnumerable<Parameter> parameters,
         double lr = 1e-3,
         (double, double)? betas = null,
@@ -41,7 +41,7 @@ public sealed class Adam : BetasOptimizer
     /// <param name="optimBits">The bits of a state's element: 8 or 32.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
     /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
-    public Adam(
+    public AdamNBit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-3,
         (double, double)? betas = null,
@@ -69,7 +69,7 @@ public sealed class Adam : BetasOptimizer
         };
 }
 
-/// <summary><see cref="Adam" /> with 8-bit states.</summary>
+/// <summary><see cref="AdamNBit" /> with 8-bit states.</summary>
 public sealed class Adam8bit : BetasOptimizer
 {
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
@@ -110,10 +110,10 @@ public sealed class Adam8bit : BetasOptimizer
         double weightDecay = 0,
         OptimizerSettings? settings = null
     )
-        : base(Adam.Kernel, groups, Adam.Arguments(lr, betas, eps, weightDecay, 8), settings) { }
+        : base(AdamNBit.Kernel, groups, AdamNBit.Arguments(lr, betas, eps, weightDecay, 8), settings) { }
 }
 
-/// <summary><see cref="Adam" /> with 32-bit states.</summary>
+/// <summary><see cref="AdamNBit" /> with 32-bit states.</summary>
 public sealed class Adam32bit : BetasOptimizer
 {
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
@@ -154,5 +154,5 @@ public sealed class Adam32bit : BetasOptimizer
         double weightDecay = 0,
         OptimizerSettings? settings = null
     )
-        : base(Adam.Kernel, groups, Adam.Arguments(lr, betas, eps, weightDecay, 32), settings) { }
+        : base(AdamNBit.Kernel, groups, AdamNBit.Arguments(lr, betas, eps, weightDecay, 32), settings) { }
 }

@@ -3,13 +3,13 @@ using TorchSharp.Modules;
 
 namespace NBit.Optimizers;
 
-/// <summary>AdamW (Loshchilov and Hutter 2019): Adam with another default of the weight decay.</summary>
-public sealed class AdamW : BetasOptimizer
+/// <summary>AdamW (Loshchilov and Hutter 2019): Adam with another default of the weight decay. States have the bits that are asked for.</summary>
+public sealed class AdamWNBit : BetasOptimizer
 {
     internal const nbit_optimizer Kernel = nbit_optimizer.NBIT_OPTIMIZER_ADAM;
 
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
-    public AdamW(
+    public AdamWNBit(
         IEnumerable<(string name, Parameter parameter)> parameters,
         double lr = 1e-3,
         (double, double)? betas = null,
@@ -21,7 +21,7 @@ public sealed class AdamW : BetasOptimizer
         : this([new OptimizerGroup(parameters)], lr, betas, eps, weightDecay, optimBits, settings) { }
 
     /// <summary>Creates the optimizer of parameters without names.</summary>
-    public AdamW(
+    public AdamWNBit(
         IEnumerable<Parameter> parameters,
         double lr = 1e-3,
         (double, double)? betas = null,
@@ -41,7 +41,7 @@ public sealed class AdamW : BetasOptimizer
     /// <param name="optimBits">The bits of a state's element: 8 or 32.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
     /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
-    public AdamW(
+    public AdamWNBit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-3,
         (double, double)? betas = null,
@@ -69,7 +69,7 @@ public sealed class AdamW : BetasOptimizer
         };
 }
 
-/// <summary><see cref="AdamW" /> with 8-bit states.</summary>
+/// <summary><see cref="AdamWNBit" /> with 8-bit states.</summary>
 public sealed class AdamW8bit : BetasOptimizer
 {
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
@@ -110,10 +110,10 @@ public sealed class AdamW8bit : BetasOptimizer
         double weightDecay = 1e-2,
         OptimizerSettings? settings = null
     )
-        : base(AdamW.Kernel, groups, AdamW.Arguments(lr, betas, eps, weightDecay, 8), settings) { }
+        : base(AdamWNBit.Kernel, groups, AdamWNBit.Arguments(lr, betas, eps, weightDecay, 8), settings) { }
 }
 
-/// <summary><see cref="AdamW" /> with 32-bit states.</summary>
+/// <summary><see cref="AdamWNBit" /> with 32-bit states.</summary>
 public sealed class AdamW32bit : BetasOptimizer
 {
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
@@ -154,5 +154,5 @@ public sealed class AdamW32bit : BetasOptimizer
         double weightDecay = 1e-2,
         OptimizerSettings? settings = null
     )
-        : base(AdamW.Kernel, groups, AdamW.Arguments(lr, betas, eps, weightDecay, 32), settings) { }
+        : base(AdamWNBit.Kernel, groups, AdamWNBit.Arguments(lr, betas, eps, weightDecay, 32), settings) { }
 }

@@ -3,13 +3,13 @@ using TorchSharp.Modules;
 
 namespace NBit.Optimizers;
 
-/// <summary>LAMB (You et al. 2020): Adam whose update is limited by a trust ratio, also with 8-bit states.</summary>
-public sealed class LAMB : BetasOptimizer
+/// <summary>LAMB (You et al. 2020): Adam whose update is limited by a trust ratio, also with 8-bit states. States have the bits that are asked for.</summary>
+public sealed class LAMBNBit : BetasOptimizer
 {
     internal const nbit_optimizer Kernel = nbit_optimizer.NBIT_OPTIMIZER_ADAM;
 
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
-    public LAMB(
+    public LAMBNBit(
         IEnumerable<(string name, Parameter parameter)> parameters,
         double lr = 1e-3,
         (double, double)? betas = null,
@@ -22,7 +22,7 @@ public sealed class LAMB : BetasOptimizer
         : this([new OptimizerGroup(parameters)], lr, betas, eps, weightDecay, maxUnorm, optimBits, settings) { }
 
     /// <summary>Creates the optimizer of parameters without names.</summary>
-    public LAMB(
+    public LAMBNBit(
         IEnumerable<Parameter> parameters,
         double lr = 1e-3,
         (double, double)? betas = null,
@@ -44,7 +44,7 @@ public sealed class LAMB : BetasOptimizer
     /// <param name="optimBits">The bits of a state's element: 8 or 32.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
     /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
-    public LAMB(
+    public LAMBNBit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-3,
         (double, double)? betas = null,
@@ -75,7 +75,7 @@ public sealed class LAMB : BetasOptimizer
         };
 }
 
-/// <summary><see cref="LAMB" /> with 8-bit states.</summary>
+/// <summary><see cref="LAMBNBit" /> with 8-bit states.</summary>
 public sealed class LAMB8bit : BetasOptimizer
 {
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
@@ -120,10 +120,10 @@ public sealed class LAMB8bit : BetasOptimizer
         double maxUnorm = 1,
         OptimizerSettings? settings = null
     )
-        : base(LAMB.Kernel, groups, LAMB.Arguments(lr, betas, eps, weightDecay, maxUnorm, 8), settings) { }
+        : base(LAMBNBit.Kernel, groups, LAMBNBit.Arguments(lr, betas, eps, weightDecay, maxUnorm, 8), settings) { }
 }
 
-/// <summary><see cref="LAMB" /> with 32-bit states.</summary>
+/// <summary><see cref="LAMBNBit" /> with 32-bit states.</summary>
 public sealed class LAMB32bit : BetasOptimizer
 {
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
@@ -168,5 +168,5 @@ public sealed class LAMB32bit : BetasOptimizer
         double maxUnorm = 1,
         OptimizerSettings? settings = null
     )
-        : base(LAMB.Kernel, groups, LAMB.Arguments(lr, betas, eps, weightDecay, maxUnorm, 32), settings) { }
+        : base(LAMBNBit.Kernel, groups, LAMBNBit.Arguments(lr, betas, eps, weightDecay, maxUnorm, 32), settings) { }
 }

@@ -3,13 +3,13 @@ using TorchSharp.Modules;
 
 namespace NBit.Optimizers;
 
-/// <summary>LARS (You, Gitman and Ginsburg 2017): momentum whose update is limited by a trust ratio, also with 8-bit states.</summary>
-public sealed class LARS : MomentumOptimizer
+/// <summary>LARS (You, Gitman and Ginsburg 2017): momentum whose update is limited by a trust ratio, also with 8-bit states. States have the bits that are asked for.</summary>
+public sealed class LARSNBit : MomentumOptimizer
 {
     internal const nbit_optimizer Kernel = nbit_optimizer.NBIT_OPTIMIZER_MOMENTUM;
 
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
-    public LARS(
+    public LARSNBit(
         IEnumerable<(string name, Parameter parameter)> parameters,
         double lr,
         double momentum,
@@ -21,7 +21,7 @@ public sealed class LARS : MomentumOptimizer
         : this([new OptimizerGroup(parameters)], lr, momentum, weightDecay, maxUnorm, optimBits, settings) { }
 
     /// <summary>Creates the optimizer of parameters without names.</summary>
-    public LARS(
+    public LARSNBit(
         IEnumerable<Parameter> parameters,
         double lr,
         double momentum,
@@ -41,7 +41,7 @@ public sealed class LARS : MomentumOptimizer
     /// <param name="optimBits">The bits of a state's element: 8 or 32.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
     /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
-    public LARS(
+    public LARSNBit(
         IEnumerable<OptimizerGroup> groups,
         double lr,
         double momentum,
@@ -69,7 +69,7 @@ public sealed class LARS : MomentumOptimizer
         };
 }
 
-/// <summary><see cref="LARS" /> with 8-bit states.</summary>
+/// <summary><see cref="LARSNBit" /> with 8-bit states.</summary>
 public sealed class LARS8bit : MomentumOptimizer
 {
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
@@ -110,10 +110,10 @@ public sealed class LARS8bit : MomentumOptimizer
         double maxUnorm = 0.02,
         OptimizerSettings? settings = null
     )
-        : base(LARS.Kernel, groups, LARS.Arguments(lr, momentum, weightDecay, maxUnorm, 8), settings) { }
+        : base(LARSNBit.Kernel, groups, LARSNBit.Arguments(lr, momentum, weightDecay, maxUnorm, 8), settings) { }
 }
 
-/// <summary><see cref="LARS" /> with 32-bit states.</summary>
+/// <summary><see cref="LARSNBit" /> with 32-bit states.</summary>
 public sealed class LARS32bit : MomentumOptimizer
 {
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
@@ -154,5 +154,5 @@ public sealed class LARS32bit : MomentumOptimizer
         double maxUnorm = 0.02,
         OptimizerSettings? settings = null
     )
-        : base(LARS.Kernel, groups, LARS.Arguments(lr, momentum, weightDecay, maxUnorm, 32), settings) { }
+        : base(LARSNBit.Kernel, groups, LARSNBit.Arguments(lr, momentum, weightDecay, maxUnorm, 32), settings) { }
 }

@@ -3,13 +3,13 @@ using TorchSharp.Modules;
 
 namespace NBit.Optimizers;
 
-/// <summary>Lion (Chen et al. 2023): the sign of an average of gradients; decoupled weight decay before the update.</summary>
-public sealed class Lion : BetasOptimizer
+/// <summary>Lion (Chen et al. 2023): the sign of an average of gradients; decoupled weight decay before the update. States have the bits that are asked for.</summary>
+public sealed class LionNBit : BetasOptimizer
 {
     internal const nbit_optimizer Kernel = nbit_optimizer.NBIT_OPTIMIZER_LION;
 
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
-    public Lion(
+    public LionNBit(
         IEnumerable<(string name, Parameter parameter)> parameters,
         double lr = 1e-4,
         (double, double)? betas = null,
@@ -20,7 +20,7 @@ public sealed class Lion : BetasOptimizer
         : this([new OptimizerGroup(parameters)], lr, betas, weightDecay, optimBits, settings) { }
 
     /// <summary>Creates the optimizer of parameters without names.</summary>
-    public Lion(
+    public LionNBit(
         IEnumerable<Parameter> parameters,
         double lr = 1e-4,
         (double, double)? betas = null,
@@ -38,7 +38,7 @@ public sealed class Lion : BetasOptimizer
     /// <param name="optimBits">The bits of a state's element: 8 or 32.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
     /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
-    public Lion(
+    public LionNBit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-4,
         (double, double)? betas = null,
@@ -63,7 +63,7 @@ public sealed class Lion : BetasOptimizer
         };
 }
 
-/// <summary><see cref="Lion" /> with 8-bit states.</summary>
+/// <summary><see cref="LionNBit" /> with 8-bit states.</summary>
 public sealed class Lion8bit : BetasOptimizer
 {
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
@@ -100,10 +100,10 @@ public sealed class Lion8bit : BetasOptimizer
         double weightDecay = 0,
         OptimizerSettings? settings = null
     )
-        : base(Lion.Kernel, groups, Lion.Arguments(lr, betas, weightDecay, 8), settings) { }
+        : base(LionNBit.Kernel, groups, LionNBit.Arguments(lr, betas, weightDecay, 8), settings) { }
 }
 
-/// <summary><see cref="Lion" /> with 32-bit states.</summary>
+/// <summary><see cref="LionNBit" /> with 32-bit states.</summary>
 public sealed class Lion32bit : BetasOptimizer
 {
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
@@ -140,5 +140,5 @@ public sealed class Lion32bit : BetasOptimizer
         double weightDecay = 0,
         OptimizerSettings? settings = null
     )
-        : base(Lion.Kernel, groups, Lion.Arguments(lr, betas, weightDecay, 32), settings) { }
+        : base(LionNBit.Kernel, groups, LionNBit.Arguments(lr, betas, weightDecay, 32), settings) { }
 }

@@ -1,5 +1,6 @@
 using NBit.Amp;
 using NBit.Checkpoints;
+using NBit.Interop;
 using NBit.Native;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -214,16 +215,13 @@ public abstract class NBitOptimizer : optim.Optimizer, IGradScalingOptimizer, IN
         var settings = _rule.Complete(group.Settings, _rule.Defaults);
         var before = States.ToList();
         var names = before.Select(state => state.Name).ToHashSet(StringComparer.Ordinal);
-        var parameters = new HashSet<Parameter>(
-            before.Select(state => state.Parameter),
-            ReferenceEqualityComparer.Instance
-        );
+        var tensors = before.Select(state => NativeTensor.Identity(state.Parameter)).ToHashSet();
         var states = new List<ParameterState>();
         foreach (var (given, parameter) in group.Named)
         {
             var index = before.Count + states.Count;
             var name = given ?? $"{index}";
-            if (!names.Add(name) || !parameters.Add(parameter))
+            if (!names.Add(name) || !tensors.Add(NativeTensor.Identity(parameter)))
             {
                 throw new ArgumentException(
                     $"parameter {name} is given twice to {_rule.Optimizer}; each parameter, and each name, may be in one group once",

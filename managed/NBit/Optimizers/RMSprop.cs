@@ -3,13 +3,13 @@ using TorchSharp.Modules;
 
 namespace NBit.Optimizers;
 
-/// <summary>RMSprop (Tieleman and Hinton 2012), without momentum and not centered; weight decay is an L2 penalty.</summary>
-public sealed class RMSprop : NBitOptimizer
+/// <summary>RMSprop (Tieleman and Hinton 2012), without momentum and not centered; weight decay is an L2 penalty. States have the bits that are asked for.</summary>
+public sealed class RMSpropNBit : NBitOptimizer
 {
     internal const nbit_optimizer Kernel = nbit_optimizer.NBIT_OPTIMIZER_RMSPROP;
 
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
-    public RMSprop(
+    public RMSpropNBit(
         IEnumerable<(string name, Parameter parameter)> parameters,
         double lr = 1e-2,
         double alpha = 0.99,
@@ -21,7 +21,7 @@ public sealed class RMSprop : NBitOptimizer
         : this([new OptimizerGroup(parameters)], lr, alpha, eps, weightDecay, optimBits, settings) { }
 
     /// <summary>Creates the optimizer of parameters without names.</summary>
-    public RMSprop(
+    public RMSpropNBit(
         IEnumerable<Parameter> parameters,
         double lr = 1e-2,
         double alpha = 0.99,
@@ -41,7 +41,7 @@ public sealed class RMSprop : NBitOptimizer
     /// <param name="optimBits">The bits of a state's element: 8 or 32.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
     /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
-    public RMSprop(
+    public RMSpropNBit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-2,
         double alpha = 0.99,
@@ -69,7 +69,7 @@ public sealed class RMSprop : NBitOptimizer
         };
 }
 
-/// <summary><see cref="RMSprop" /> with 8-bit states.</summary>
+/// <summary><see cref="RMSpropNBit" /> with 8-bit states.</summary>
 public sealed class RMSprop8bit : NBitOptimizer
 {
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
@@ -110,10 +110,10 @@ public sealed class RMSprop8bit : NBitOptimizer
         double weightDecay = 0,
         OptimizerSettings? settings = null
     )
-        : base(RMSprop.Kernel, groups, RMSprop.Arguments(lr, alpha, eps, weightDecay, 8), settings) { }
+        : base(RMSpropNBit.Kernel, groups, RMSpropNBit.Arguments(lr, alpha, eps, weightDecay, 8), settings) { }
 }
 
-/// <summary><see cref="RMSprop" /> with 32-bit states.</summary>
+/// <summary><see cref="RMSpropNBit" /> with 32-bit states.</summary>
 public sealed class RMSprop32bit : NBitOptimizer
 {
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
@@ -154,5 +154,5 @@ public sealed class RMSprop32bit : NBitOptimizer
         double weightDecay = 0,
         OptimizerSettings? settings = null
     )
-        : base(RMSprop.Kernel, groups, RMSprop.Arguments(lr, alpha, eps, weightDecay, 32), settings) { }
+        : base(RMSpropNBit.Kernel, groups, RMSpropNBit.Arguments(lr, alpha, eps, weightDecay, 32), settings) { }
 }

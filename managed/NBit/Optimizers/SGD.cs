@@ -3,13 +3,13 @@ using TorchSharp.Modules;
 
 namespace NBit.Optimizers;
 
-/// <summary>Gradient descent with momentum (Polyak 1964); weight decay is an L2 penalty.</summary>
-public sealed class SGD : MomentumOptimizer
+/// <summary>Gradient descent with momentum (Polyak 1964); weight decay is an L2 penalty. States have the bits that are asked for.</summary>
+public sealed class SGDNBit : MomentumOptimizer
 {
     internal const nbit_optimizer Kernel = nbit_optimizer.NBIT_OPTIMIZER_MOMENTUM;
 
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
-    public SGD(
+    public SGDNBit(
         IEnumerable<(string name, Parameter parameter)> parameters,
         double lr,
         double momentum,
@@ -20,7 +20,7 @@ public sealed class SGD : MomentumOptimizer
         : this([new OptimizerGroup(parameters)], lr, momentum, weightDecay, optimBits, settings) { }
 
     /// <summary>Creates the optimizer of parameters without names.</summary>
-    public SGD(
+    public SGDNBit(
         IEnumerable<Parameter> parameters,
         double lr,
         double momentum,
@@ -38,7 +38,7 @@ public sealed class SGD : MomentumOptimizer
     /// <param name="optimBits">The bits of a state's element: 8 or 32.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
     /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
-    public SGD(
+    public SGDNBit(
         IEnumerable<OptimizerGroup> groups,
         double lr,
         double momentum,
@@ -58,7 +58,7 @@ public sealed class SGD : MomentumOptimizer
         };
 }
 
-/// <summary><see cref="SGD" /> with 8-bit states.</summary>
+/// <summary><see cref="SGDNBit" /> with 8-bit states.</summary>
 public sealed class SGD8bit : MomentumOptimizer
 {
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
@@ -95,10 +95,10 @@ public sealed class SGD8bit : MomentumOptimizer
         double weightDecay = 0,
         OptimizerSettings? settings = null
     )
-        : base(SGD.Kernel, groups, SGD.Arguments(lr, momentum, weightDecay, 8), settings) { }
+        : base(SGDNBit.Kernel, groups, SGDNBit.Arguments(lr, momentum, weightDecay, 8), settings) { }
 }
 
-/// <summary><see cref="SGD" /> with 32-bit states.</summary>
+/// <summary><see cref="SGDNBit" /> with 32-bit states.</summary>
 public sealed class SGD32bit : MomentumOptimizer
 {
     /// <summary>Creates the optimizer of parameters with names, which their states have in files.</summary>
@@ -135,5 +135,5 @@ public sealed class SGD32bit : MomentumOptimizer
         double weightDecay = 0,
         OptimizerSettings? settings = null
     )
-        : base(SGD.Kernel, groups, SGD.Arguments(lr, momentum, weightDecay, 32), settings) { }
+        : base(SGDNBit.Kernel, groups, SGDNBit.Arguments(lr, momentum, weightDecay, 32), settings) { }
 }

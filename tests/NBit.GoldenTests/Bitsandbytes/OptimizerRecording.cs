@@ -44,7 +44,10 @@ internal static class OptimizerRecording
     )
     {
         var description = Describe(name);
-        var type = typeof(NBitOptimizer).Assembly.GetType($"NBit.Optimizers.{description.Text("class")}", true)!;
+        var type = typeof(NBitOptimizer).Assembly.GetType(
+            $"NBit.Optimizers.{ClassOf(description.Text("class")!)}",
+            true
+        )!;
         var constructor = type.GetConstructors().Single(candidate => TakesNames(candidate));
         var given = description
             .GetProperty("kwargs")
@@ -66,6 +69,9 @@ internal static class OptimizerRecording
         Assert.That(given, Is.Empty, $"arguments of {name} that {type.Name} lacks");
         return (NBitOptimizer)constructor.Invoke(values);
     }
+
+    // The class whose bits are an argument has the plain name there.
+    private static string ClassOf(string name) => name.EndsWith("bit", StringComparison.Ordinal) ? name : $"{name}NBit";
 
     private static JsonElement Describe(string name)
     {
