@@ -17,7 +17,7 @@ internal sealed unsafe class OptimizerStep
     public OptimizerStep(OptimizerRule rule, IEnumerable<ParameterGroup> groups)
     {
         _rule = rule;
-        var steps = groups.SelectMany(group => Collect(group)).ToList();
+        var steps = groups.SelectMany(Collect).ToList();
         foreach (var (state, settings, gradient, count) in steps)
         {
             Add(state, settings, gradient, count);

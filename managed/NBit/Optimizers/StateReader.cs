@@ -97,9 +97,13 @@ internal sealed class StateReader
             _faults.Add(error.Message);
         }
 
-        if (!double.IsFinite(group.InitialLearningRate) || group.Settings.LearningRate is null)
+        var missing = _rule
+            .Defaults.Given()
+            .Except(group.Settings.Given(), StringComparer.Ordinal)
+            .FirstOrDefault(name => name != nameof(OptimizerSettings.RoundingSeed)); // the only one that may be null
+        if (missing is not null)
         {
-            _faults.Add("a group has no learning rate");
+            _faults.Add($"a group has no {missing}");
         }
     }
 

@@ -40,6 +40,10 @@ public sealed class StateTests : DisposeScopeFixture
                 tensors => Rewrite(tensors, "\"weight_decay\":0", "\"weight_decay\":-2"),
                 "WeightDecay of Adam8bit is -2"
             ),
+            ["a missing option"] = (
+                tensors => Rewrite(tensors, "\"weight_decay\":0", "\"weight_decay\":null"),
+                "a group has no WeightDecay"
+            ),
             ["a negative step"] = (tensors => Rewrite(tensors, "\"step\":1", "\"step\":-1"), "a was stepped -1 times"),
         };
 
