@@ -15,7 +15,7 @@ internal static class OptimizerFamily
     public static Family Create() =>
         new(
             "optimizers",
-            $"{OptimizerRow.Elements / 1e6:0.0} million float32 parameters in one tensor, through step(); bytes that must be moved",
+            $"{OptimizerRow.Elements / 1e6:0.0} million float32 parameters, through step(); bytes that must move",
             Unit.GigabytesPerSecond,
             [
                 new OptimizerRow("Adam8bit", 16, p => new Adam8bit(p), TorchSharpAdam, Adam)

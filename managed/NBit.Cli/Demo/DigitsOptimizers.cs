@@ -13,8 +13,8 @@ internal static class DigitsOptimizers
     private const double Rate = 2e-3,
         Momentum = 0.9;
 
-    // Float16 can hold it: with 1e-8, TorchSharp's AdamW would divide 0 by 0 in 16-true and is refused. In 8 bits a mean
-    // square may become 0 beside larger ones while its mean does not; a larger epsilon keeps such steps small.
+    // Float16 can hold it: with 1e-8, TorchSharp's AdamW would divide 0 by 0 in 16-true and is refused. In 8 bits a
+    // mean square may become 0 beside larger ones while its mean does not; a larger epsilon keeps such steps small.
     private const double Epsilon = 1e-4;
 
     private static readonly Dictionary<string, Func<Parameter[], optim.Optimizer>> All = new(StringComparer.Ordinal)

@@ -3,7 +3,8 @@ using TorchSharp.Modules;
 
 namespace NBit.Optimizers;
 
-/// <summary>AdEMAMix (Pagliardini et al. 2024): Adam with a second, slow average of the gradients. States have the bits that are asked for.</summary>
+/// <summary>AdEMAMix (Pagliardini et al. 2024): Adam with a second, slow average of the gradients. States have the bits
+/// that are asked for.</summary>
 public sealed class AdEMAMixNBit : BetasOptimizer
 {
     internal const nbit_optimizer Kernel = nbit_optimizer.NBIT_OPTIMIZER_ADEMAMIX;
@@ -63,7 +64,8 @@ public sealed class AdEMAMixNBit : BetasOptimizer
     /// <summary>Creates the optimizer of groups that have options of their own.</summary>
     /// <param name="groups">The groups.</param>
     /// <param name="lr">The learning rate.</param>
-    /// <param name="betas">The decays of the first moment, of the second and of the slow one; null for (0.9, 0.999, 0.9999).</param>
+    /// <param name="betas">The decays of the first moment, of the second and of the slow one; null for (0.9, 0.999,
+    /// 0.9999).</param>
     /// <param name="alpha">The weight of the slow moment.</param>
     /// <param name="alphaSteps">The steps in which alpha rises from 0; 0 for none.</param>
     /// <param name="beta3Steps">The steps in which the third beta rises from the first; 0 for none.</param>
@@ -71,7 +73,8 @@ public sealed class AdEMAMixNBit : BetasOptimizer
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="optimBits">The bits of a state's element: 8 or 32.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public AdEMAMixNBit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-3,
@@ -151,14 +154,16 @@ public sealed class AdEMAMix8bit : BetasOptimizer
     /// <summary>Creates the optimizer of groups that have options of their own.</summary>
     /// <param name="groups">The groups.</param>
     /// <param name="lr">The learning rate.</param>
-    /// <param name="betas">The decays of the first moment, of the second and of the slow one; null for (0.9, 0.999, 0.9999).</param>
+    /// <param name="betas">The decays of the first moment, of the second and of the slow one; null for (0.9, 0.999,
+    /// 0.9999).</param>
     /// <param name="alpha">The weight of the slow moment.</param>
     /// <param name="alphaSteps">The steps in which alpha rises from 0; 0 for none.</param>
     /// <param name="beta3Steps">The steps in which the third beta rises from the first; 0 for none.</param>
     /// <param name="eps">What is added to the denominator.</param>
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public AdEMAMix8bit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-3,
@@ -214,14 +219,16 @@ public sealed class AdEMAMix32bit : BetasOptimizer
     /// <summary>Creates the optimizer of groups that have options of their own.</summary>
     /// <param name="groups">The groups.</param>
     /// <param name="lr">The learning rate.</param>
-    /// <param name="betas">The decays of the first moment, of the second and of the slow one; null for (0.9, 0.999, 0.9999).</param>
+    /// <param name="betas">The decays of the first moment, of the second and of the slow one; null for (0.9, 0.999,
+    /// 0.9999).</param>
     /// <param name="alpha">The weight of the slow moment.</param>
     /// <param name="alphaSteps">The steps in which alpha rises from 0; 0 for none.</param>
     /// <param name="beta3Steps">The steps in which the third beta rises from the first; 0 for none.</param>
     /// <param name="eps">What is added to the denominator.</param>
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public AdEMAMix32bit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-3,

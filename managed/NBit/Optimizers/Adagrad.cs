@@ -3,7 +3,8 @@ using TorchSharp.Modules;
 
 namespace NBit.Optimizers;
 
-/// <summary>Adagrad (Duchi, Hazan and Singer 2011); weight decay is an L2 penalty. States have the bits that are asked for.</summary>
+/// <summary>Adagrad (Duchi, Hazan and Singer 2011); weight decay is an L2 penalty. States have the bits that are asked
+/// for.</summary>
 public sealed class AdagradNBit : NBitOptimizer
 {
     internal const nbit_optimizer Kernel = nbit_optimizer.NBIT_OPTIMIZER_ADAGRAD;
@@ -37,7 +38,8 @@ public sealed class AdagradNBit : NBitOptimizer
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="optimBits">The bits of a state's element: 8 or 32.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public AdagradNBit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-2,
@@ -87,7 +89,8 @@ public sealed class Adagrad8bit : NBitOptimizer
     /// <param name="eps">What is added to the denominator.</param>
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public Adagrad8bit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-2,
@@ -127,7 +130,8 @@ public sealed class Adagrad32bit : NBitOptimizer
     /// <param name="eps">What is added to the denominator.</param>
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public Adagrad32bit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-2,

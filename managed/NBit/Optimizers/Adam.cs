@@ -3,7 +3,8 @@ using TorchSharp.Modules;
 
 namespace NBit.Optimizers;
 
-/// <summary>Adam (Kingma and Ba 2015), with decoupled weight decay (Loshchilov and Hutter 2019) after the update. States have the bits that are asked for.</summary>
+/// <summary>Adam (Kingma and Ba 2015), with decoupled weight decay (Loshchilov and Hutter 2019) after the update.
+/// States have the bits that are asked for.</summary>
 public sealed class AdamNBit : BetasOptimizer
 {
     internal const nbit_optimizer Kernel = nbit_optimizer.NBIT_OPTIMIZER_ADAM;
@@ -40,7 +41,8 @@ public sealed class AdamNBit : BetasOptimizer
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="optimBits">The bits of a state's element: 8 or 32.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public AdamNBit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-3,
@@ -101,7 +103,8 @@ public sealed class Adam8bit : BetasOptimizer
     /// <param name="eps">What is added to the denominator.</param>
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public Adam8bit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-3,
@@ -145,7 +148,8 @@ public sealed class Adam32bit : BetasOptimizer
     /// <param name="eps">What is added to the denominator.</param>
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public Adam32bit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-3,

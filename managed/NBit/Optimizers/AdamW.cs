@@ -3,7 +3,8 @@ using TorchSharp.Modules;
 
 namespace NBit.Optimizers;
 
-/// <summary>AdamW (Loshchilov and Hutter 2019): Adam with another default of the weight decay. States have the bits that are asked for.</summary>
+/// <summary>AdamW (Loshchilov and Hutter 2019): Adam with another default of the weight decay. States have the bits
+/// that are asked for.</summary>
 public sealed class AdamWNBit : BetasOptimizer
 {
     internal const nbit_optimizer Kernel = nbit_optimizer.NBIT_OPTIMIZER_ADAM;
@@ -40,7 +41,8 @@ public sealed class AdamWNBit : BetasOptimizer
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="optimBits">The bits of a state's element: 8 or 32.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public AdamWNBit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-3,
@@ -101,7 +103,8 @@ public sealed class AdamW8bit : BetasOptimizer
     /// <param name="eps">What is added to the denominator.</param>
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public AdamW8bit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-3,
@@ -145,7 +148,8 @@ public sealed class AdamW32bit : BetasOptimizer
     /// <param name="eps">What is added to the denominator.</param>
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public AdamW32bit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-3,

@@ -12,8 +12,8 @@ namespace NBit.Optimizers;
 /// <remarks>
 /// Bits of states are read when a parameter first steps, all else in every step: a learning rate that is given here is
 /// not moved by schedulers. Options that an optimizer has no use for are refused by its next step. Overrides belong to
-/// the tensor: they are to be given after a conversion that makes other ones (<c>Module.to(dtype)</c> does). A tensor is
-/// held until an optimizer has seen what was given for it, and no longer. Thread-safe.
+/// the tensor: they are to be given after a conversion that makes other ones (<c>Module.to(dtype)</c> does). A tensor
+/// is held until an optimizer has seen what was given for it, and no longer. Thread-safe.
 /// </remarks>
 public static class GlobalOptimManager
 {

@@ -3,7 +3,8 @@ using TorchSharp.Modules;
 
 namespace NBit.Optimizers;
 
-/// <summary>LAMB (You et al. 2020): Adam whose update is limited by a trust ratio, also with 8-bit states. States have the bits that are asked for.</summary>
+/// <summary>LAMB (You et al. 2020): Adam whose update is limited by a trust ratio, also with 8-bit states. States have
+/// the bits that are asked for.</summary>
 public sealed class LAMBNBit : BetasOptimizer
 {
     internal const nbit_optimizer Kernel = nbit_optimizer.NBIT_OPTIMIZER_ADAM;
@@ -43,7 +44,8 @@ public sealed class LAMBNBit : BetasOptimizer
     /// <param name="maxUnorm">The largest norm of an update, as a part of the parameter's norm.</param>
     /// <param name="optimBits">The bits of a state's element: 8 or 32.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public LAMBNBit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-3,
@@ -110,7 +112,8 @@ public sealed class LAMB8bit : BetasOptimizer
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="maxUnorm">The largest norm of an update, as a part of the parameter's norm.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public LAMB8bit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-3,
@@ -158,7 +161,8 @@ public sealed class LAMB32bit : BetasOptimizer
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="maxUnorm">The largest norm of an update, as a part of the parameter's norm.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public LAMB32bit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-3,

@@ -3,7 +3,8 @@ using TorchSharp.Modules;
 
 namespace NBit.Optimizers;
 
-/// <summary>LARS (You, Gitman and Ginsburg 2017): momentum whose update is limited by a trust ratio, also with 8-bit states. States have the bits that are asked for.</summary>
+/// <summary>LARS (You, Gitman and Ginsburg 2017): momentum whose update is limited by a trust ratio, also with 8-bit
+/// states. States have the bits that are asked for.</summary>
 public sealed class LARSNBit : MomentumOptimizer
 {
     internal const nbit_optimizer Kernel = nbit_optimizer.NBIT_OPTIMIZER_MOMENTUM;
@@ -40,7 +41,8 @@ public sealed class LARSNBit : MomentumOptimizer
     /// <param name="maxUnorm">The largest norm of an update, as a part of the parameter's norm.</param>
     /// <param name="optimBits">The bits of a state's element: 8 or 32.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public LARSNBit(
         IEnumerable<OptimizerGroup> groups,
         double lr,
@@ -101,7 +103,8 @@ public sealed class LARS8bit : MomentumOptimizer
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="maxUnorm">The largest norm of an update, as a part of the parameter's norm.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public LARS8bit(
         IEnumerable<OptimizerGroup> groups,
         double lr,
@@ -145,7 +148,8 @@ public sealed class LARS32bit : MomentumOptimizer
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="maxUnorm">The largest norm of an update, as a part of the parameter's norm.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public LARS32bit(
         IEnumerable<OptimizerGroup> groups,
         double lr,

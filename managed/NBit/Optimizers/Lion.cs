@@ -3,7 +3,8 @@ using TorchSharp.Modules;
 
 namespace NBit.Optimizers;
 
-/// <summary>Lion (Chen et al. 2023): the sign of an average of gradients; decoupled weight decay before the update. States have the bits that are asked for.</summary>
+/// <summary>Lion (Chen et al. 2023): the sign of an average of gradients; decoupled weight decay before the update.
+/// States have the bits that are asked for.</summary>
 public sealed class LionNBit : BetasOptimizer
 {
     internal const nbit_optimizer Kernel = nbit_optimizer.NBIT_OPTIMIZER_LION;
@@ -37,7 +38,8 @@ public sealed class LionNBit : BetasOptimizer
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="optimBits">The bits of a state's element: 8 or 32.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public LionNBit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-4,
@@ -92,7 +94,8 @@ public sealed class Lion8bit : BetasOptimizer
     /// <param name="betas">The decays of the update and of the moment; null for (0.9, 0.99).</param>
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public Lion8bit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-4,
@@ -132,7 +135,8 @@ public sealed class Lion32bit : BetasOptimizer
     /// <param name="betas">The decays of the update and of the moment; null for (0.9, 0.99).</param>
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public Lion32bit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-4,

@@ -8,14 +8,14 @@ using static TorchSharp.torch;
 namespace NBit.Optimizers;
 
 /// <summary>
-/// An optimizer after bitsandbytes, whose states have 8 bits an element, in blocks of 256 that share one absmax (Dettmers
-/// et al. 2022), or 32. One pass over parameter, gradient and states makes a step.
+/// An optimizer after bitsandbytes, whose states have 8 bits an element, in blocks of 256 that share one absmax
+/// (Dettmers et al. 2022), or 32. One pass over parameter, gradient and states makes a step.
 /// </summary>
 /// <remarks>
 /// <para>Parameters are float32, float16 or bfloat16 on the CPU, their gradients of the same dtype; a step computes in
-/// float32, in the order of bitsandbytes' CUDA kernels, and rounds a parameter once. Parameters without gradient and empty
-/// ones are left alone. A gradient that is infinite or NaN shows in a parameter with 32-bit state; with 8-bit state, such an
-/// element keeps its parameter and its state becomes 0, as it would spoil its block.</para>
+/// float32, in the order of bitsandbytes' CUDA kernels, and rounds a parameter once. Parameters without gradient and
+/// empty ones are left alone. A gradient that is infinite or NaN shows in a parameter with 32-bit state; with 8-bit
+/// state, such an element keeps its parameter and its state becomes 0, as it would spoil its block.</para>
 /// <para>States are made when a parameter first steps, in 8 bits where it has <c>min8bitSize</c> (4096) elements or
 /// more. Schedulers of TorchSharp's move the learning rate, and where it says IBetas or IMomentum these too. Not
 /// thread-safe.</para>
@@ -66,7 +66,8 @@ public abstract class NBitOptimizer : optim.Optimizer, IGradScalingOptimizer, IN
     /// <exception cref="NotSupportedException">A parameter is of another dtype or not on the CPU, or its gradient is
     /// sparse.</exception>
     /// <exception cref="InvalidOperationException">A gradient is not of its parameter's shape and dtype.</exception>
-    /// <exception cref="ArgumentException">An option is out of range, or an override is not this optimizer's.</exception>
+    /// <exception cref="ArgumentException">An option is out of range, or an override is not this
+    /// optimizer's.</exception>
     public override Tensor? step(Func<Tensor>? closure = null)
     {
         Tensor? loss = null;
@@ -104,8 +105,8 @@ public abstract class NBitOptimizer : optim.Optimizer, IGradScalingOptimizer, IN
     /// <summary>Adds a group of parameters.</summary>
     /// <param name="param_group">An <see cref="OptimizerGroup" />, or a group that says nothing but its
     /// parameters.</param>
-    /// <exception cref="ArgumentException">A parameter or name is there already, or an option is not allowed; nothing was
-    /// changed.</exception>
+    /// <exception cref="ArgumentException">A parameter or name is there already, or an option is not allowed; nothing
+    /// was changed.</exception>
     public override void add_param_group(ParamGroup param_group)
     {
         ArgumentNullException.ThrowIfNull(param_group);
@@ -157,8 +158,8 @@ public abstract class NBitOptimizer : optim.Optimizer, IGradScalingOptimizer, IN
         state.Load();
     }
 
-    /// <summary>Writes options and states to a safetensors file, by the names of the parameters (their numbers where they
-    /// have none). The file is replaced at once.</summary>
+    /// <summary>Writes options and states to a safetensors file, by the names of the parameters (their numbers where
+    /// they have none). The file is replaced at once.</summary>
     /// <param name="path">Where to.</param>
     /// <exception cref="IOException">It could not be written; a file that was there is as it was.</exception>
     public void SaveState(string path)

@@ -2,7 +2,8 @@ using NBit.Native;
 
 namespace NBit.Optimizers;
 
-/// <summary>What makes an optimizer: the kernel that it steps by, and the options that it has, with their defaults.</summary>
+/// <summary>What makes an optimizer: the kernel that it steps by, and the options that it has, with their
+/// defaults.</summary>
 /// <param name="Optimizer">The optimizer's name, for messages.</param>
 /// <param name="Kernel">The kernel.</param>
 /// <param name="Defaults">The values of all options that it has; null for those that it has no use for.</param>
@@ -23,7 +24,8 @@ internal sealed record OptimizerRule(string Optimizer, nbit_optimizer Kernel, Op
         nameof(OptimizerSettings.RoundingSeed),
     ];
 
-    /// <summary>How many states of a parameter's shape the first state is: AdEMAMix has a fast and a slow moment.</summary>
+    /// <summary>How many states of a parameter's shape the first state is: AdEMAMix has a fast and a slow
+    /// moment.</summary>
     public int FirstStates => Kernel == nbit_optimizer.NBIT_OPTIMIZER_ADEMAMIX ? 2 : 1;
 
     /// <summary>Whether there is a mean square beside the first state.</summary>

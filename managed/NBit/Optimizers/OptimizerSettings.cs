@@ -1,8 +1,8 @@
 namespace NBit.Optimizers;
 
 /// <summary>
-/// Options of an optimizer, of a group of parameters or, by <see cref="GlobalOptimManager" />, of single parameters. What
-/// is null is taken from the level above.
+/// Options of an optimizer, of a group of parameters or, by <see cref="GlobalOptimManager" />, of single parameters.
+/// What is null is taken from the level above.
 /// </summary>
 /// <remarks>An option that an optimizer has no use for is refused, not ignored.</remarks>
 public sealed record OptimizerSettings
@@ -30,8 +30,8 @@ public sealed record OptimizerSettings
     /// <summary>AdEMAMix: the steps in which beta3 rises from beta1 to its value; 0 to begin with it.</summary>
     public long? Beta3Steps { get; init; }
 
-    /// <summary>What is added to the denominator: finite, 0 or more. Steps compute in float32, whatever the dtype of the
-    /// parameters: 1e-8 is fine for float16 too.</summary>
+    /// <summary>What is added to the denominator: finite, 0 or more. Steps compute in float32, whatever the dtype of
+    /// the parameters: 1e-8 is fine for float16 too.</summary>
     public double? Epsilon { get; init; }
 
     /// <summary>Decoupled weight decay; of SGD, LARS, RMSprop and Adagrad an L2 penalty. Finite, 0 or more.</summary>
@@ -51,8 +51,8 @@ public sealed record OptimizerSettings
 
     /// <summary>
     /// Rounds bfloat16 parameters up or down with the probability of what is cut off, by random numbers made of this
-    /// seed, the parameter's place and the step, so that a resumed run repeats them; updates smaller than half a unit in
-    /// the last place are then not lost. Null rounds to nearest. Other dtypes are always rounded to nearest.
+    /// seed, the parameter's place and the step, so that a resumed run repeats them; updates smaller than half a unit
+    /// in the last place are then not lost. Null rounds to nearest. Other dtypes are always rounded to nearest.
     /// </summary>
     public ulong? RoundingSeed { get; init; }
 

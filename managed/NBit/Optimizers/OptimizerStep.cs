@@ -90,7 +90,8 @@ internal sealed unsafe class OptimizerStep
         );
     }
 
-    /// <exception cref="NotSupportedException">The parameter or its gradient is of a kind that no kernel steps.</exception>
+    /// <exception cref="NotSupportedException">The parameter or its gradient is of a kind that no kernel
+    /// steps.</exception>
     /// <exception cref="InvalidOperationException">The gradient is not of the parameter's shape and dtype.</exception>
     private void Check(ParameterState state, Tensor gradient, long count)
     {

@@ -3,7 +3,8 @@ using TorchSharp.Modules;
 
 namespace NBit.Optimizers;
 
-/// <summary>RMSprop (Tieleman and Hinton 2012), without momentum and not centered; weight decay is an L2 penalty. States have the bits that are asked for.</summary>
+/// <summary>RMSprop (Tieleman and Hinton 2012), without momentum and not centered; weight decay is an L2 penalty.
+/// States have the bits that are asked for.</summary>
 public sealed class RMSpropNBit : NBitOptimizer
 {
     internal const nbit_optimizer Kernel = nbit_optimizer.NBIT_OPTIMIZER_RMSPROP;
@@ -40,7 +41,8 @@ public sealed class RMSpropNBit : NBitOptimizer
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="optimBits">The bits of a state's element: 8 or 32.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public RMSpropNBit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-2,
@@ -101,7 +103,8 @@ public sealed class RMSprop8bit : NBitOptimizer
     /// <param name="eps">What is added to the denominator.</param>
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public RMSprop8bit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-2,
@@ -145,7 +148,8 @@ public sealed class RMSprop32bit : NBitOptimizer
     /// <param name="eps">What is added to the denominator.</param>
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public RMSprop32bit(
         IEnumerable<OptimizerGroup> groups,
         double lr = 1e-2,

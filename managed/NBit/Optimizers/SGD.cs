@@ -3,7 +3,8 @@ using TorchSharp.Modules;
 
 namespace NBit.Optimizers;
 
-/// <summary>Gradient descent with momentum (Polyak 1964); weight decay is an L2 penalty. States have the bits that are asked for.</summary>
+/// <summary>Gradient descent with momentum (Polyak 1964); weight decay is an L2 penalty. States have the bits that are
+/// asked for.</summary>
 public sealed class SGDNBit : MomentumOptimizer
 {
     internal const nbit_optimizer Kernel = nbit_optimizer.NBIT_OPTIMIZER_MOMENTUM;
@@ -37,7 +38,8 @@ public sealed class SGDNBit : MomentumOptimizer
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="optimBits">The bits of a state's element: 8 or 32.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public SGDNBit(
         IEnumerable<OptimizerGroup> groups,
         double lr,
@@ -87,7 +89,8 @@ public sealed class SGD8bit : MomentumOptimizer
     /// <param name="momentum">The decay of the momentum, above 0.</param>
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public SGD8bit(
         IEnumerable<OptimizerGroup> groups,
         double lr,
@@ -127,7 +130,8 @@ public sealed class SGD32bit : MomentumOptimizer
     /// <param name="momentum">The decay of the momentum, above 0.</param>
     /// <param name="weightDecay">The weight decay.</param>
     /// <param name="settings">What has no argument of its own; null for the defaults.</param>
-    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">There are no parameters, one is given twice, or an option is out of
+    /// range.</exception>
     public SGD32bit(
         IEnumerable<OptimizerGroup> groups,
         double lr,

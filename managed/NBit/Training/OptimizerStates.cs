@@ -7,7 +7,8 @@ using static TorchSharp.torch;
 
 namespace NBit.Training;
 
-/// <summary>The states of optimizers in training checkpoints: TorchSharp's as its own bytes, NBit's as tensors.</summary>
+/// <summary>The states of optimizers in training checkpoints: TorchSharp's as its own bytes, NBit's as
+/// tensors.</summary>
 internal static class OptimizerStates
 {
     /// <summary>
@@ -34,8 +35,8 @@ internal static class OptimizerStates
         }
     }
 
-    /// <summary>The tensors that hold the state; without any bytes, and with a warning, where the optimizer has no way to
-    /// give it.</summary>
+    /// <summary>The tensors that hold the state; without any bytes, and with a warning, where the optimizer has no way
+    /// to give it.</summary>
     public static IEnumerable<(string Name, Tensor Tensor)> Save(optim.Optimizer optimizer, string entry) =>
         optimizer is INamedStateOptimizer named
             ? named.SavedState().Select(tensor => (Prefix(entry) + tensor.Name, tensor.Tensor))
