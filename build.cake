@@ -119,12 +119,17 @@ void TestNative()
     Count("native", Number("tests") - Number("failures") - left.Count(), Number("failures"), left);
 }
 
-void TestManaged(string project, string suite, Dictionary<string, string> environment = null)
+void TestManaged(
+    string project,
+    string suite,
+    Dictionary<string, string> environment = null,
+    string filter = "TestCategory!=Proof"
+)
 {
     var report = results.CombineWithFilePath(Regex.Replace(suite, "[^A-Za-z0-9]+", "-") + ".trx");
     var code = StartQuietly(
         "dotnet",
-        $"test tests/{project} -c {configuration} --no-build --nologo --logger \"trx;LogFileName={report}\" -v quiet",
+        $"test tests/{project} -c {configuration} --no-build --nologo --filter {filter} --logger \"trx;LogFileName={report}\" -v quiet",
         environment
     );
     if (!FileExists(report))
@@ -206,7 +211,14 @@ Task("golden")
     });
 
 // Slow proofs: minutes to hours.
-Task("proof").IsDependentOn("native").Does(() => Run($"{native}/bin/nbit_cast_proof", ""));
+Task("proof")
+    .IsDependentOn("managed")
+    .Does(() =>
+    {
+        Run($"{native}/bin/nbit_cast_proof", "");
+        TestManaged("NBit.EndToEndTests", "proofs", filter: "TestCategory=Proof");
+        Conclude();
+    });
 
 // -------------------------------------------------------------------------------------------------- everything else
 

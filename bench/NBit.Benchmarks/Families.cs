@@ -2,6 +2,7 @@ using NBit.Benchmarks.Casts;
 using NBit.Benchmarks.Linear;
 using NBit.Benchmarks.Machine;
 using NBit.Benchmarks.Measurement;
+using NBit.Benchmarks.Optimizers;
 using NBit.Benchmarks.Quantization;
 using NBit.Benchmarks.Training;
 
@@ -18,6 +19,7 @@ internal static class Families
             LinearFamily.Create(),
             LayerFamily.Create(),
             BlocksFamily.Create(),
+            OptimizerFamily.Create(),
         ];
 
     /// <summary>The rows whose name, or whose family's, contains a text.</summary>

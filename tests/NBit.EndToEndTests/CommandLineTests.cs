@@ -32,6 +32,7 @@ public sealed class CommandLineTests
                     new[]
                     {
                         "mode",
+                        "optimizer",
                         "test_accuracy",
                         "final_loss",
                         "weight_bytes",
@@ -55,6 +56,31 @@ public sealed class CommandLineTests
         );
         Assert.That(File.ReadAllBytes(plot).Take(4), Is.EqualTo(new byte[] { 0x89, 0x50, 0x4e, 0x47 }), "a PNG");
         File.Delete(plot);
+    }
+
+    [Test]
+    public void The_digits_demonstration_compares_optimizers()
+    {
+        var plot = Path.Combine(Path.GetTempPath(), $"nbit-{Guid.NewGuid():N}.png");
+        var result = ChildProcess.Run(
+            Tool,
+            ["demo", "digits", "--json", "--plot", plot, "--mode", "32-true", "--optimizer", "adam32bit", "adam8bit"]
+        );
+        File.Delete(plot);
+        Assert.That(result.ExitCode, Is.Zero, result.Error);
+        var rows = JsonDocument
+            .Parse(result.Output)
+            .RootElement.EnumerateArray()
+            .ToDictionary(row => row.GetProperty("optimizer").GetString()!, StringComparer.Ordinal);
+        Assert.That(rows.Keys, Is.EqualTo(new[] { "adam32bit", "adam8bit" }));
+        Assert.That(
+            rows.Values.Select(row => row.GetProperty("test_accuracy").GetDouble()),
+            Is.All.GreaterThanOrEqualTo(0.97)
+        );
+        Assert.That(
+            rows["adam8bit"].GetProperty("optimizer_bytes").GetInt64(),
+            Is.LessThan(rows["adam32bit"].GetProperty("optimizer_bytes").GetInt64() / 3)
+        );
     }
 
     [Test]
@@ -92,6 +118,7 @@ public sealed class CommandLineTests
 
     [TestCase("demo digits --mode fp12", "fp12")]
     [TestCase("demo letters", "letters")]
+    [TestCase("demo digits --optimizer adam7bit", "adam7bit")]
     [TestCase("demo digits --epochs many", "many")]
     public void A_wrong_argument_is_named_and_fails(string arguments, string named)
     {

@@ -37,6 +37,17 @@ internal sealed class Target
             figures => (figures.MoreSeconds.Median * 1e9 <= most, $"{figures.MoreSeconds.Median * 1e9:+0;-0} ns")
         );
 
+    /// <summary>This target and another one.</summary>
+    public Target And(Target other) =>
+        new(
+            $"{_text}, and {other._text}",
+            figures =>
+            {
+                var (mine, others) = (_judge(figures), other._judge(figures));
+                return (mine.Reached && others.Reached, $"{mine.Figure} and {others.Figure}");
+            }
+        );
+
     /// <summary>Whether the figures reach it, and a text that says so.</summary>
     public (bool Reached, string Text) Judge(Figures figures)
     {

@@ -19,6 +19,13 @@ internal static class DigitsCommand
             AllowMultipleArgumentsPerToken = true,
         };
         modes.AcceptOnlyFromAmong([.. PrecisionModes.Names]);
+        var optimizers = new Option<string[]>("--optimizer")
+        {
+            Description = $"Train by this optimizer; may be repeated ({string.Join(", ", DigitsOptimizers.Names)})",
+            AllowMultipleArgumentsPerToken = true,
+            DefaultValueFactory = _ => [DigitsOptimizers.Default],
+        };
+        optimizers.AcceptOnlyFromAmong([.. DigitsOptimizers.Names]);
         var epochs = new Option<int>("--epochs") { Description = "Epochs of training", DefaultValueFactory = _ => 25 };
         var seed = new Option<long>("--seed")
         {
@@ -34,6 +41,7 @@ internal static class DigitsCommand
         var command = new Command("digits", "Train on 1,797 handwritten digits in every precision and compare")
         {
             modes,
+            optimizers,
             epochs,
             seed,
             plot,
@@ -41,7 +49,7 @@ internal static class DigitsCommand
         };
         command.SetAction(parsed =>
             Run(
-                parsed.GetValue(modes) is { Length: > 0 } chosen ? chosen : PrecisionModes.Names,
+                Runs(parsed.GetValue(modes)!, parsed.GetValue(optimizers)!),
                 new DigitsDemo(parsed.GetValue(epochs), parsed.GetValue(seed)),
                 parsed.GetValue(plot)!,
                 parsed.GetValue(json)
@@ -50,20 +58,32 @@ internal static class DigitsCommand
         return command;
     }
 
-    private static void Run(IEnumerable<string> modes, DigitsDemo demo, FileInfo plot, bool json)
+    // Where no mode is asked for, those that the optimizer takes.
+    private static IEnumerable<(string Mode, string Optimizer)> Runs(string[] modes, string[] optimizers) =>
+        from mode in modes.Length > 0 ? modes : PrecisionModes.Names
+        from optimizer in optimizers
+        where modes.Length > 0 || DigitsOptimizers.Takes(optimizer, mode)
+        select (mode, optimizer);
+
+    private static void Run(
+        IEnumerable<(string Mode, string Optimizer)> runs,
+        DigitsDemo demo,
+        FileInfo plot,
+        bool json
+    )
     {
         Libtorch.Require();
         var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
         var results = new List<DigitsResult>();
-        foreach (var mode in modes)
+        foreach (var (mode, optimizer) in runs)
         {
             if (!json)
             {
-                console.WriteLine($"training in {mode}");
+                console.WriteLine($"training in {mode} by {optimizer}");
             }
 
-            demo.WarmUp(mode);
-            results.Add(demo.Run(mode));
+            demo.WarmUp(mode, optimizer);
+            results.Add(demo.Run(mode, optimizer));
         }
 
         LossChart.Save(plot, results);
@@ -84,7 +104,7 @@ internal static class DigitsCommand
         foreach (var summary in results.Select(result => result.Summary))
         {
             table.AddRow(
-                summary.Mode,
+                summary.Name,
                 $"{summary.TestAccuracy:P2}",
                 $"{summary.FinalLoss:0.0000}",
                 $"{summary.WeightBytes:N0}",

@@ -7,24 +7,28 @@ using static TorchSharp.torch;
 
 namespace NBit.Cli.Demo;
 
-/// <summary>Trains the same model on the same data with the same seed in a precision.</summary>
+/// <summary>Trains the same model on the same data with the same seed in a precision, by an optimizer.</summary>
 internal sealed class DigitsDemo(int totalEpochs, long seed)
 {
     private const int BatchSize = 64;
 
     /// <summary>Runs an epoch whose time does not count: the first one compiles the program.</summary>
-    public void WarmUp(string mode) => Run(mode, epochs: 1);
+    public void WarmUp(string mode, string optimizer) => Run(mode, optimizer, epochs: 1);
 
     /// <summary>Trains and tests.</summary>
-    public DigitsResult Run(string mode) => Run(mode, totalEpochs);
+    public DigitsResult Run(string mode, string optimizer) => Run(mode, optimizer, totalEpochs);
 
-    private DigitsResult Run(string mode, int epochs)
+    private DigitsResult Run(string mode, string optimizer, int epochs)
     {
         using var digits = Digits.Load();
         Trainer.SeedEverything(seed);
         // As a plugin, 16-mixed is real float16 with a scaler on the CPU too.
         var precision = PrecisionModes.Create(mode, DeviceType.CPU);
-        using var module = new DigitsModule(epochs, precision is BitsandbytesPrecision { FreezesWeights: true });
+        using var module = new DigitsModule(
+            epochs,
+            precision is BitsandbytesPrecision { FreezesWeights: true },
+            optimizer
+        );
         using var trainer = new Trainer(
             plugin: precision,
             accelerator: "cpu",
@@ -44,6 +48,7 @@ internal sealed class DigitsDemo(int totalEpochs, long seed)
         return new DigitsResult(
             new DigitsSummary(
                 mode,
+                optimizer,
                 metrics["accuracy"],
                 module.Losses.TakeLast(batches.Count).Average(),
                 MemorySize.ModuleBytes(module),

@@ -18,14 +18,17 @@ internal sealed class DigitsModule : TrainingModule<(Tensor Images, Tensor Label
     private readonly Dropout _dropout = nn.Dropout(0.1);
     private readonly int _epochs;
     private readonly bool _hasAdapters;
+    private readonly string _optimizer;
 
     /// <param name="epochs">How many epochs will be trained.</param>
     /// <param name="hasAdapters">Whether linear layers are frozen and adapters are trained in their place.</param>
-    public DigitsModule(int epochs, bool hasAdapters)
+    /// <param name="optimizer">Of <see cref="DigitsOptimizers" />.</param>
+    public DigitsModule(int epochs, bool hasAdapters, string optimizer = DigitsOptimizers.Default)
         : base(nameof(DigitsModule))
     {
         _epochs = epochs;
         _hasAdapters = hasAdapters;
+        _optimizer = optimizer;
         RegisterComponents();
     }
 
@@ -66,12 +69,9 @@ internal sealed class DigitsModule : TrainingModule<(Tensor Images, Tensor Label
 
     public override IReadOnlyList<OptimizerConfiguration> ConfigureOptimizers()
     {
-        // An epsilon that float16 can hold: with 1e-8, 16-true would divide 0 by 0 and is refused.
-        var optimizer = optim.AdamW(
-            parameters().Where(parameter => parameter.requires_grad),
-            lr: 2e-3,
-            eps: 1e-4,
-            weight_decay: 0.01
+        var optimizer = DigitsOptimizers.Make(
+            _optimizer,
+            [.. parameters().Where(parameter => parameter.requires_grad)]
         );
         var scheduler = optim.lr_scheduler.CosineAnnealingLR(
             optimizer,

@@ -13,7 +13,7 @@ internal static class LossChart
         foreach (var result in results)
         {
             var line = plot.Add.Signal(Smooth(result.Losses));
-            line.LegendText = result.Summary.Mode;
+            line.LegendText = result.Summary.Name;
             line.LineWidth = 2;
         }
 

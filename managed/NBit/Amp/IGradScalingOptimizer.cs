@@ -16,4 +16,10 @@ public interface IGradScalingOptimizer
 
     /// <summary>One float32, above 0 where a gradient is infinite or NaN: the step must then change nothing.</summary>
     Tensor? FoundInf { get; set; }
+
+    /// <summary>
+    /// Whether gradients may also be unscaled before the step, by <see cref="GradScaler.Unscale" />: they can then be
+    /// clipped.
+    /// </summary>
+    bool TakesUnscaledGradients => false;
 }

@@ -16,6 +16,15 @@ internal static unsafe class NativeTensor
         return address;
     }
 
+    /// <summary>What all objects of one tensor have in common, and no other living tensor.</summary>
+    public static nint Identity(Tensor tensor)
+    {
+        TorchSharpInterposition.RequireLibrary();
+        void* identity;
+        NativeStatus.ThrowIfFailed(LibnbitTorch.nbit_torch_tensor_identity((void*)tensor.Handle, &identity));
+        return (nint)identity;
+    }
+
     /// <summary>Gives a tensor the data, dtype and shape of another one (<c>tensor.data = other</c> in Python).</summary>
     public static void SetData(Tensor tensor, Tensor data)
     {

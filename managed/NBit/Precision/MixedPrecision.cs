@@ -98,7 +98,7 @@ public sealed class MixedPrecision : PrecisionMode, IDisposable
         CheckClosure(optimizer);
         var loss = closure?.Invoke();
         var steps = closure is null || loss is not null || keepsUnscaling;
-        if (steps && beforeStep is not null && optimizer is not IGradScalingOptimizer)
+        if (steps && beforeStep is not null && !UnscalesAlone(optimizer))
         {
             Scaler.Unscale(optimizer);
         }
@@ -122,7 +122,7 @@ public sealed class MixedPrecision : PrecisionMode, IDisposable
             return;
         }
 
-        if (optimizer is IGradScalingOptimizer)
+        if (UnscalesAlone(optimizer))
         {
             throw new NotSupportedException(
                 "Gradient clipping is not implemented for optimizers handling the unscaling."
@@ -144,7 +144,7 @@ public sealed class MixedPrecision : PrecisionMode, IDisposable
             CheckClosure(optimizer);
         }
 
-        if (clipsGradients && optimizer is IGradScalingOptimizer)
+        if (clipsGradients && UnscalesAlone(optimizer))
         {
             throw new NotSupportedException(
                 $"The current optimizer, {optimizer.GetType().Name}, does not allow for gradient clipping because it performs unscaling of "
@@ -161,6 +161,9 @@ public sealed class MixedPrecision : PrecisionMode, IDisposable
 
     /// <summary>Releases the scaler's tensors.</summary>
     public void Dispose() => Scaler?.Dispose();
+
+    private static bool UnscalesAlone(optim.Optimizer optimizer) =>
+        optimizer is IGradScalingOptimizer { TakesUnscaledGradients: false };
 
     private static void CheckClosure(optim.Optimizer optimizer)
     {

@@ -2,7 +2,8 @@ using static TorchSharp.torch;
 
 namespace NBit.Precision;
 
-/// <summary>Refuses optimizers that would divide by zero in float16.</summary>
+/// <summary>Refuses optimizers of TorchSharp's that would divide by zero in float16. NBit's compute in
+/// float32.</summary>
 internal static class OptimizerEpsilon
 {
     /// <param name="optimizer">An optimizer whose parameters are float16, or will be.</param>

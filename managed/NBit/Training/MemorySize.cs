@@ -1,4 +1,5 @@
 using System.Reflection;
+using NBit.Optimizers;
 using NBit.Tensors;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -23,9 +24,10 @@ public static class MemorySize
     public static long OptimizerBytes(optim.Optimizer optimizer)
     {
         ArgumentNullException.ThrowIfNull(optimizer);
-        return Unwrap(optimizer) is not OptimizerHelper helper
-            ? 0
-            : helper
+        return Unwrap(optimizer) switch
+        {
+            INamedStateOptimizer named => named.NamedStates().Sum(state => Bytes(state.Tensor)),
+            OptimizerHelper helper => helper
                 .state_dict()
                 .State.Sum(state =>
                     state
@@ -34,7 +36,9 @@ public static class MemorySize
                         .Select(field => field.GetValue(state))
                         .OfType<Tensor>()
                         .Sum(Bytes)
-                );
+                ),
+            _ => 0,
+        };
     }
 
     private static optim.Optimizer Unwrap(optim.Optimizer optimizer) =>

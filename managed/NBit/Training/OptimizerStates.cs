@@ -1,12 +1,14 @@
 using System.Text;
 using NBit.Checkpoints;
 using NBit.Logging;
+using NBit.Optimizers;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace NBit.Training;
 
-/// <summary>The state of TorchSharp's optimizers.</summary>
+/// <summary>The states of optimizers in training checkpoints: TorchSharp's as its own bytes, NBit's as
+/// tensors.</summary>
 internal static class OptimizerStates
 {
     /// <summary>
@@ -33,8 +35,14 @@ internal static class OptimizerStates
         }
     }
 
-    /// <summary>The state as bytes; empty, with a warning, where the optimizer has no way to give it.</summary>
-    public static Tensor Save(optim.Optimizer optimizer)
+    /// <summary>The tensors that hold the state; without any bytes, and with a warning, where the optimizer has no way
+    /// to give it.</summary>
+    public static IEnumerable<(string Name, Tensor Tensor)> Save(optim.Optimizer optimizer, string entry) =>
+        optimizer is INamedStateOptimizer named
+            ? named.SavedState().Select(tensor => (Prefix(entry) + tensor.Name, tensor.Tensor))
+            : [(entry, Bytes(optimizer))];
+
+    private static Tensor Bytes(optim.Optimizer optimizer)
     {
         using var bytes = new MemoryStream();
         if (optimizer is OptimizerHelper helper)
@@ -56,6 +64,17 @@ internal static class OptimizerStates
     /// none.</exception>
     public static void Check(optim.Optimizer optimizer, SafetensorsReader reader, string entry, string path)
     {
+        if (
+            optimizer is INamedStateOptimizer named
+            && named.StateFaults(reader, Prefix(entry)) is { Count: > 0 } faults
+        )
+        {
+            throw new CheckpointMismatchException(
+                $"{path} does not fit the optimizer {optimizer.GetType().Name} ({entry}): {string.Join("; ", faults.Take(5))}. "
+                    + "Configure the same optimizer, of the same parameters."
+            );
+        }
+
         if (optimizer is not OptimizerHelper helper)
         {
             return;
@@ -96,6 +115,11 @@ internal static class OptimizerStates
         string path
     )
     {
+        if (optimizer is INamedStateOptimizer named)
+        {
+            named.LoadState(reader, Prefix(entry));
+        }
+
         if (optimizer is not OptimizerHelper helper)
         {
             return;
@@ -196,6 +220,8 @@ internal static class OptimizerStates
 
         return state.GetType().GetField("step")?.GetValue(state) is not 0L;
     }
+
+    private static string Prefix(string entry) => $"{entry}/";
 
     private static MemoryStream Open(SafetensorsReader reader, string entry) => new(reader.ReadBytes(entry));
 }

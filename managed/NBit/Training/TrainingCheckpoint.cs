@@ -8,8 +8,8 @@ namespace NBit.Training;
 /// <summary>The whole state of a fit in one safetensors file.</summary>
 /// <remarks>
 /// Tensors: <c>state_dict/NAME</c> in the precision's dtype, <c>optimizer_states/I</c> (TorchSharp's own serialization,
-/// as bytes) and <c>random/cpu</c>. Everything else is JSON in the metadata entry <c>nbit.training</c>, with the names
-/// that Lightning's checkpoints have.
+/// as bytes) or <c>optimizer_states/I/NAME</c> (NBit's optimizers), and <c>random/cpu</c>. Everything else is JSON in
+/// the metadata entry <c>nbit.training</c>, with the names that Lightning's checkpoints have.
 /// </remarks>
 internal static class TrainingCheckpoint
 {
@@ -31,8 +31,8 @@ internal static class TrainingCheckpoint
             .Of(module)
             .Select(entry => (Weights + entry.Name, entry.Tensor))
             .Concat(
-                trainer.Optimizers.Select(
-                    (configuration, index) => (OptimizerKey(index), OptimizerStates.Save(configuration.Optimizer))
+                trainer.Optimizers.SelectMany(
+                    (configuration, index) => OptimizerStates.Save(configuration.Optimizer, OptimizerKey(index))
                 )
             )
             .Append((Random, random.get_rng_state()));

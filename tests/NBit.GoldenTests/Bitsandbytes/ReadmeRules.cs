@@ -56,6 +56,13 @@ public static class ReadmeRules
         ("linear4bit", "*bf16*", TwoPercent),
         ("linear4bit", "*f16*", TwoPercent),
         ("linear4bit", "*", Linear),
+        ("optim_cuda_derived", "*.step1.param", Comparison.Close(absolute: 1e-6)),
+        // tighter than the README's 5 learning rates, which are the case's: the rule of the file with NBit's answers
+        ("optim_cuda_derived", "*.param", Comparison.Close(1e-5, 1e-6) with { OutsideFraction = 0.001 }),
+        ("optim_cuda_derived", "*.absmax?", Comparison.Close(1e-5, 1e-12)),
+        ("optim_cuda_derived", "*8bit.*.step1.state?", Comparison.Codes(0.01, byte.MaxValue)),
+        ("optim_cuda_derived", "*8bit.*.state?", Comparison.Codes(0.03, byte.MaxValue)),
+        ("optim_cuda_derived", "*.state?", Comparison.Close(1e-4, 1e-7)),
     ];
 
     /// <summary>The comparison for a tensor of a recorded file.</summary>

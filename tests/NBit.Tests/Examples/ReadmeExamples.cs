@@ -1,5 +1,6 @@
 using NBit.Amp;
 using NBit.Checkpoints;
+using NBit.Optimizers;
 using NBit.Precision;
 using NBit.Quantization;
 using NBit.Training;
@@ -204,6 +205,31 @@ public sealed class ReadmeExamples : ExampleFixture
         Assert.That((numbers - weight).abs().max().item<float>(), Is.LessThan(0.8));
         packed.Dispose();
         state.Dispose();
+    }
+
+    [Test]
+    public void Optimizers_in_8_bits()
+    {
+        List<(Tensor X, Tensor Y)> batches = [(randint(0, 1000, [16]), randint(0, 1000, [16]))];
+
+        // README: 8-bit optimizers
+        var model = nn.Sequential(("embed", nn.Embedding(1000, 64)), ("head", nn.Linear(64, 1000)));
+        GlobalOptimManager.Override(model, module => module is Embedding, new() { OptimBits = 32 });
+        using var optimizer = new Adam8bit(model.named_parameters(), lr: 1e-3, betas: (0.9, 0.995));
+        foreach (var (x, y) in batches)
+        {
+            optimizer.zero_grad();
+            using var loss = nn.functional.cross_entropy(model.forward(x), y);
+            loss.backward();
+            optimizer.step();
+        }
+
+        Console.WriteLine($"{MemorySize.OptimizerBytes(optimizer)} bytes of states");
+        optimizer.SaveState("optimizer.safetensors"); // LoadState goes on from there, bit for bit
+        // end
+        using var reader = SafetensorsReader.Open("optimizer.safetensors");
+        Assert.That(reader.Header.GetEntry("embed.weight.state1").DataType, Is.EqualTo(SafetensorsDataType.Float32));
+        Assert.That(reader.Header.GetEntry("head.weight.state1").DataType, Is.EqualTo(SafetensorsDataType.UInt8));
     }
 
     // README: module

@@ -128,6 +128,18 @@ public sealed class CheckpointMismatchTests : CheckpointFixture
     }
 
     [Test]
+    public void A_checkpoint_of_TorchSharps_optimizer_is_refused_by_one_of_NBits()
+    {
+        using var module = Make();
+        module.Configure = parameters => [new NBit.Optimizers.Adam8bit(parameters)];
+        AssertRefused<CheckpointMismatchException>(
+            module,
+            $"{Checkpoint} does not fit the optimizer Adam8bit (optimizer_states/0): there is no tensor ",
+            "Configure the same optimizer, of the same parameters."
+        );
+    }
+
+    [Test]
     public void More_optimizers_than_were_saved_are_named()
     {
         using var module = new TwoOptimizers();

@@ -1,3 +1,4 @@
+using NBit.Tests.Optimizers;
 using NBit.Training;
 using static TorchSharp.torch;
 
@@ -51,6 +52,19 @@ public sealed class MemorySizeTests
 
         optimizer.step();
         Assert.That(MemorySize.OptimizerBytes(optimizer), Is.EqualTo(tensorsAfter * 20 * sizeof(float)));
+    }
+
+    [TestCase("Adam8bit", (2 * 4096) + (2 * 16 * sizeof(float)))]
+    [TestCase("Adam32bit", 2 * 4096 * sizeof(float))]
+    [TestCase("AdEMAMix8bit", (3 * 4096) + (3 * 16 * sizeof(float)))]
+    [TestCase("Lion8bit", 4096 + (16 * sizeof(float)))]
+    public void The_bytes_of_NBits_optimizers_are_those_of_their_states(string name, int bytes)
+    {
+        using var parameter = Family.Parameter(ScalarType.BFloat16, 64, 64);
+        using var optimizer = Family.Make(name, [parameter], null);
+        Assert.That(MemorySize.OptimizerBytes(optimizer), Is.Zero);
+        optimizer.step();
+        Assert.That(MemorySize.OptimizerBytes(optimizer), Is.EqualTo(bytes));
     }
 
     [Test]

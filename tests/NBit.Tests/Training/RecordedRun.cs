@@ -1,4 +1,5 @@
 using NBit.Amp;
+using NBit.Optimizers;
 using NBit.Precision;
 using NBit.Training;
 using NBit.Training.Callbacks;
@@ -135,6 +136,9 @@ internal sealed class RecordedRun
             .state_dict()
             .Select(entry => $"{entry.Key} {Bits(entry.Value)}")
             .Concat(optimizer is OptimizerHelper ? Optimizers.State(optimizer).Select(Bits) : [])
+            .Concat(
+                optimizer is INamedStateOptimizer named ? named.NamedStates().Select(state => Bits(state.Tensor)) : []
+            )
             .Concat(optimizer.ParamGroups.Select(group => FormattableString.Invariant($"rate {group.LearningRate:R}")))
             .Concat(precision.StateDict().Select(entry => FormattableString.Invariant($"{entry.Key} {entry.Value:R}")))
             .Append(Bits(random.get_rng_state()))

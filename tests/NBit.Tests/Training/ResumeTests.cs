@@ -1,4 +1,5 @@
 using NBit.Tests.Checkpoints;
+using NBit.Tests.Optimizers;
 using NBit.Training;
 using NBit.Training.Callbacks;
 using TorchSharp.Modules;
@@ -30,6 +31,8 @@ public sealed class ResumeTests
         ["CosineAnnealingLR"] = optimizer => new(lr_scheduler.CosineAnnealingLR(optimizer, 5), SchedulerInterval.Step),
         ["CyclicLR"] = optimizer => new(lr_scheduler.CyclicLR(optimizer, 0.001, 0.1, 3), SchedulerInterval.Step),
         ["OneCycleLR"] = optimizer => new(lr_scheduler.OneCycleLR(optimizer, 0.1, 20), SchedulerInterval.Step),
+        ["OneCycleLR without momentum"] = optimizer =>
+            new(lr_scheduler.OneCycleLR(optimizer, 0.1, 20, cycle_momentum: false), SchedulerInterval.Step),
         ["SequentialLR"] = optimizer =>
             new(
                 lr_scheduler.SequentialLR(
@@ -103,6 +106,26 @@ public sealed class ResumeTests
     public void The_state_of_every_optimizer_is_restored(
         [ValueSource(typeof(Optimizers), nameof(Optimizers.Names))] string name
     ) => AssertContinues(() => new RecordedRun { Configure = parameters => [Optimizers.All[name](parameters)] });
+
+    [Test]
+    public void The_state_of_every_optimizer_of_NBits_is_restored(
+        [ValueSource(typeof(Family), nameof(Family.NamesIn8Bits))] string name,
+        [Values("16-mixed", "bf16-true")] string mode
+    ) =>
+        AssertContinues(() =>
+            new RecordedRun
+            {
+                Mode = mode,
+                Configure = parameters =>
+                {
+                    var optimizer = Family.Make(name, parameters, new() { Min8bitSize = 8, RoundingSeed = 5 });
+                    return
+                    [
+                        new OptimizerConfiguration(optimizer, Schedulers["OneCycleLR without momentum"](optimizer)),
+                    ];
+                },
+            }
+        );
 
     [Test]
     public void The_state_of_every_scheduler_is_restored([ValueSource(nameof(SchedulerNames))] string name) =>
