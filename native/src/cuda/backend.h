@@ -22,7 +22,7 @@ class DeviceConstant final : public Backend::Constant
 {
 public:
     DeviceConstant(const Runtime& runtime, int32_t device, const void* values, int64_t bytes);
-    ~DeviceConstant() override { runtime_.free(memory_); }
+    ~DeviceConstant() override { runtime_.free(memory_); } // waits for kernels that read it
     DeviceConstant(const DeviceConstant&) = delete;
     DeviceConstant& operator=(const DeviceConstant&) = delete;
     const void* address() const noexcept override { return memory_; }

@@ -52,7 +52,7 @@ void quantize_blocks8(const Launch& launch, const Bitsandbytes& library, const C
     on_default_stream(launch, [&] {
         library.quantize8[format_index(type)](values_of(book), source, absmax, codes, blocksize, count);
     });
-    const SpecialBlocks special(launch, library, constants, type, source, count, blocksize);
+    const SpecialBlocks special(launch, library, constants, {type, source, count, blocksize, absmax});
     const Quantize8 kernel = blocks8_of(instruction_set()).quantize.find(type);
     quantize_again(launch, special, source, data_type_size(type), blocksize, 8, codes, absmax,
                    [&](const char* elements, int64_t length, uint8_t* new_codes, float* new_absmax) {
@@ -73,7 +73,7 @@ void CudaBackend::run(void* stream, const operation::QuantizeBlocks4& o) const
         library.quantize4[o.quant_type - 1][format_index(o.source_type)](nullptr, o.source, o.absmax, o.packed,
                                                                          blocksize, count);
     });
-    const SpecialBlocks special(launch, library, constants(), o.source_type, o.source, count, blocksize);
+    const SpecialBlocks special(launch, library, constants(), {o.source_type, o.source, count, blocksize, o.absmax});
     const Quantize4 kernel = blocks4_of(instruction_set()).of(o.quant_type).quantize.find(o.source_type);
     quantize_again(launch, special, o.source, data_type_size(o.source_type), blocksize, 4, o.packed, o.absmax,
                    [&](const char* elements, int64_t length, uint8_t* packed, float* absmax) {

@@ -34,8 +34,8 @@ Cublas::Handle Cublas::handle(int32_t device) const
     if (handles_.size() <= index) handles_.resize(index + 1);
     if (!handles_[index]) {
         Handle created = nullptr;
-        check(create_(&created), "cublasCreate_v2");
-        check(set_pointer_mode_(created, pointers_on_device), "cublasSetPointerMode_v2");
+        check(create(&created), "cublasCreate_v2");
+        check(set_pointer_mode(created, pointers_on_device), "cublasSetPointerMode_v2");
         handles_[index] = created;
     }
     return handles_[index];
@@ -45,8 +45,8 @@ void Cublas::add_scaled(const Launch& launch, int32_t count, const float* alpha,
 {
     const std::lock_guard guard(lock_);
     const Handle of_device = handle(launch.device());
-    check(set_stream_(of_device, launch.stream()), "cublasSetStream_v2");
-    check(axpy_(of_device, count, alpha, x, 1, y, 1), "cublasSaxpy_v2");
+    check(set_stream(of_device, launch.stream()), "cublasSetStream_v2");
+    check(axpy(of_device, count, alpha, x, 1, y, 1), "cublasSaxpy_v2");
 }
 
 } // namespace nbit::cuda

@@ -63,21 +63,17 @@ struct HalfRows {
 void quantize_again(const Launch& launch, const SpecialBlocks& special, const HalfRows& x, int8_t* codes, float* absmax)
 {
     const QuantizeRows8 kernel = rows8_of(instruction_set()).quantize.find(float16);
-    int64_t done = 0;
-    special.for_each_range([&](int64_t first, int64_t count) {
-        const int64_t begin = std::max(first / x.columns, done), end = (first + count - 1) / x.columns + 1;
-        if (begin >= end) return;
-        done = end;
-        const int64_t rows = end - begin, elements = rows * x.columns, size = data_type_size(float16);
+    special.for_each_range([&](int64_t first, int64_t elements) {
+        const int64_t begin = first / x.columns, rows = elements / x.columns, size = data_type_size(float16);
         const Scratch<char> source(elements * size);
         const Scratch<int8_t> new_codes(elements);
         const Scratch<float> new_absmax(rows);
-        launch.to_host(source.data(), static_cast<const char*>(x.elements) + begin * x.columns * size, elements * size);
+        launch.to_host(source.data(), static_cast<const char*>(x.elements) + first * size, elements * size);
         {
             const DefaultFloatEnvironment environment;
             kernel(source.data(), rows, x.columns, 0, new_codes.data(), new_absmax.data(), nullptr, false);
         }
-        launch.to_device(codes + begin * x.columns, new_codes.data(), elements);
+        launch.to_device(codes + first, new_codes.data(), elements);
         launch.to_device(absmax + begin, new_absmax.data(), rows * int64_t{sizeof(float)});
     });
 }
@@ -95,7 +91,8 @@ void quantize_rows(const Launch& launch, const Bitsandbytes& library, const Cons
 {
     library.quantize_rows8(x.elements, codes, absmax, 0, static_cast<int32_t>(x.rows), static_cast<int32_t>(x.columns),
                            launch.stream());
-    const SpecialBlocks special(launch, library, constants, float16, x.elements, x.rows * x.columns, x.columns);
+    const SpecialBlocks special(launch, library, constants,
+                                {float16, x.elements, x.rows * x.columns, x.columns, absmax});
     quantize_again(launch, special, x, codes, absmax);
 }
 

@@ -36,12 +36,12 @@ Runtime::Runtime(const String& path_in_code)
                     wanted_runtime.variable, chosen.empty() ? places(wanted_runtime).c_str() : chosen.c_str(),
                     log.empty() ? "" : ". Tried:", log.c_str());
     SymbolSearch search(wanted_runtime.title, library_);
-    for_each_function(search);
+    functions_.for_each_function(search);
     if (search.found() < search.wanted())
         throw Error(NBIT_STATUS_NOT_SUPPORTED, "%s is no CUDA runtime of version 11.2 or later: it has %s",
                     library_.path().c_str(), search.summary().c_str());
     int32_t number = 0;
-    check(get_version_(&number), "cudaRuntimeGetVersion");
+    check(functions_.get_version(&number), "cudaRuntimeGetVersion");
     version_ = {number / 1000, number % 1000 / 10};
     if (version_.is_before(oldest))
         throw Error(NBIT_STATUS_NOT_SUPPORTED, "%s is CUDA %d.%d; NBit needs 11.2 or later", library_.path().c_str(),
@@ -53,7 +53,7 @@ Runtime::Runtime(const String& path_in_code)
 void Runtime::check(int32_t error, const char* what) const
 {
     if (error == 0) return;
-    const char* reason = error_string_(error);
+    const char* reason = functions_.error_string(error);
     throw Error(error == error_out_of_memory ? NBIT_STATUS_OUT_OF_MEMORY : NBIT_STATUS_INTERNAL_ERROR,
                 "%s failed with error %d of CUDA: %s", what, error, reason ? reason : "no reason given");
 }
@@ -61,19 +61,19 @@ void Runtime::check(int32_t error, const char* what) const
 int32_t Runtime::device_count() const
 {
     int32_t count = 0;
-    check(device_count_(&count), "cudaGetDeviceCount");
+    check(functions_.device_count(&count), "cudaGetDeviceCount");
     return count;
 }
 
 DeviceProperties Runtime::properties(int32_t device) const
 {
     DeviceProperties found{};
-    check(attribute_(&found.major, attribute_major, device), "cudaDeviceGetAttribute");
-    check(attribute_(&found.minor, attribute_minor, device), "cudaDeviceGetAttribute");
-    check(attribute_(&found.processors, attribute_processors, device), "cudaDeviceGetAttribute");
+    check(functions_.attribute(&found.major, attribute_major, device), "cudaDeviceGetAttribute");
+    check(functions_.attribute(&found.minor, attribute_minor, device), "cudaDeviceGetAttribute");
+    check(functions_.attribute(&found.processors, attribute_processors, device), "cudaDeviceGetAttribute");
     const int32_t before = current_device();
     set_device(device);
-    const int32_t error = memory_info_(&found.free_bytes, &found.total_bytes);
+    const int32_t error = functions_.memory_info(&found.free_bytes, &found.total_bytes);
     set_device(before);
     check(error, "cudaMemGetInfo");
     return found;
@@ -82,68 +82,71 @@ DeviceProperties Runtime::properties(int32_t device) const
 int32_t Runtime::current_device() const
 {
     int32_t device = 0;
-    check(get_device_(&device), "cudaGetDevice");
+    check(functions_.get_device(&device), "cudaGetDevice");
     return device;
 }
 
-void Runtime::set_device(int32_t device) const { check(set_device_(device), "cudaSetDevice"); }
+void Runtime::set_device(int32_t device) const { check(functions_.set_device(device), "cudaSetDevice"); }
 
 PointerAttributes Runtime::attributes(const void* address) const
 {
     PointerAttributes found{};
-    check(pointer_attributes_(&found, address), "cudaPointerGetAttributes");
+    check(functions_.pointer_attributes(&found, address), "cudaPointerGetAttributes");
     return found;
 }
 
 void* Runtime::allocate(int64_t bytes) const
 {
     void* memory = nullptr;
-    check(malloc_(&memory, static_cast<size_t>(bytes)), "cudaMalloc");
+    check(functions_.malloc(&memory, static_cast<size_t>(bytes)), "cudaMalloc");
     return memory;
 }
 
-void Runtime::free(void* memory) const noexcept { free_.quietly(memory); }
+void Runtime::free(void* memory) const noexcept { functions_.free.quietly(memory); }
 
 void* Runtime::allocate(int64_t bytes, Stream stream) const
 {
     void* memory = nullptr;
-    check(malloc_async_(&memory, static_cast<size_t>(bytes), stream), "cudaMallocAsync");
+    check(functions_.malloc_async(&memory, static_cast<size_t>(bytes), stream), "cudaMallocAsync");
     return memory;
 }
 
-void Runtime::free(void* memory, Stream stream) const noexcept { free_async_.quietly(memory, stream); }
+void Runtime::free(void* memory, Stream stream) const noexcept { functions_.free_async.quietly(memory, stream); }
 
 void Runtime::copy_to_host(void* host, const void* device, int64_t bytes, Stream stream) const
 {
-    check(copy_(host, device, static_cast<size_t>(bytes), copy_kind_to_host, stream), "cudaMemcpyAsync");
+    check(functions_.copy(host, device, static_cast<size_t>(bytes), copy_kind_to_host, stream), "cudaMemcpyAsync");
     synchronize(stream);
 }
 
 void Runtime::copy_to_device(void* device, const void* host, int64_t bytes, Stream stream) const
 {
-    check(copy_(device, host, static_cast<size_t>(bytes), copy_kind_to_device, stream), "cudaMemcpyAsync");
+    check(functions_.copy(device, host, static_cast<size_t>(bytes), copy_kind_to_device, stream), "cudaMemcpyAsync");
     synchronize(stream);
 }
 
 void Runtime::fill(void* memory, uint8_t value, int64_t bytes, Stream stream) const
 {
-    check(fill_(memory, value, static_cast<size_t>(bytes), stream), "cudaMemsetAsync");
+    check(functions_.fill(memory, value, static_cast<size_t>(bytes), stream), "cudaMemsetAsync");
 }
 
-void Runtime::synchronize(Stream stream) const { check(synchronize_(stream), "cudaStreamSynchronize"); }
+void Runtime::synchronize(Stream stream) const { check(functions_.synchronize(stream), "cudaStreamSynchronize"); }
 
 Event Runtime::create_event() const
 {
     Event event = nullptr;
-    check(create_event_(&event, event_without_timing), "cudaEventCreateWithFlags");
+    check(functions_.create_event(&event, event_without_timing), "cudaEventCreateWithFlags");
     return event;
 }
 
-void Runtime::destroy_event(Event event) const noexcept { destroy_event_.quietly(event); }
+void Runtime::destroy_event(Event event) const noexcept { functions_.destroy_event.quietly(event); }
 
-void Runtime::record(Event event, Stream stream) const { check(record_(event, stream), "cudaEventRecord"); }
+void Runtime::record(Event event, Stream stream) const { check(functions_.record(event, stream), "cudaEventRecord"); }
 
-void Runtime::wait(Stream stream, Event event) const { check(wait_(stream, event, 0), "cudaStreamWaitEvent"); }
+void Runtime::wait(Stream stream, Event event) const
+{
+    check(functions_.wait(stream, event, 0), "cudaStreamWaitEvent");
+}
 
 Library open_companion(const Runtime& runtime, const String& name, String& log)
 {

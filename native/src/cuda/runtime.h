@@ -1,27 +1,10 @@
 // The CUDA runtime: devices, memory, streams and events.
 #pragma once
 #include "cuda/library.h"
-
-#include <cstddef>
+#include "cuda/runtime_functions.h"
 
 namespace nbit::cuda
 {
-
-using Stream = void*; // cudaStream_t; null is the legacy default stream
-using Event = void*;  // cudaEvent_t
-
-// cudaMemoryType
-enum class MemoryKind : int32_t { unregistered = 0, host = 1, device = 2, managed = 3 };
-
-// The beginning of cudaPointerAttributes, and room for what versions have added to its end.
-struct PointerAttributes {
-    MemoryKind kind;
-    int32_t device;
-    void* device_address;
-    void* host_address;
-    int64_t more[12];
-};
-static_assert(sizeof(PointerAttributes) == 120 && offsetof(PointerAttributes, device_address) == 8);
 
 // Of one device.
 struct DeviceProperties {
@@ -60,54 +43,13 @@ public:
     void record(Event event, Stream stream) const;
     void wait(Stream stream, Event event) const;
 
-    // visit(function, its symbol, since which version), for all functions.
-    template <class Visit> void for_each_function(Visit&& visit)
-    {
-        visit(get_version_, "cudaRuntimeGetVersion", "2.2");
-        visit(error_string_, "cudaGetErrorString", "2.0");
-        visit(device_count_, "cudaGetDeviceCount", "2.0");
-        visit(get_device_, "cudaGetDevice", "2.0");
-        visit(set_device_, "cudaSetDevice", "2.0");
-        visit(attribute_, "cudaDeviceGetAttribute", "5.0");
-        visit(memory_info_, "cudaMemGetInfo", "3.0");
-        visit(pointer_attributes_, "cudaPointerGetAttributes", "4.0");
-        visit(malloc_, "cudaMalloc", "2.0");
-        visit(free_, "cudaFree", "2.0");
-        visit(malloc_async_, "cudaMallocAsync", "11.2");
-        visit(free_async_, "cudaFreeAsync", "11.2");
-        visit(copy_, "cudaMemcpyAsync", "2.0");
-        visit(fill_, "cudaMemsetAsync", "3.2");
-        visit(synchronize_, "cudaStreamSynchronize", "2.0");
-        visit(create_event_, "cudaEventCreateWithFlags", "3.1");
-        visit(destroy_event_, "cudaEventDestroy", "2.0");
-        visit(record_, "cudaEventRecord", "2.0");
-        visit(wait_, "cudaStreamWaitEvent", "3.2");
-    }
-
 private:
     void check(int32_t error, const char* what) const;
 
+    RuntimeFunctions functions_;
     Library library_;
     Version version_{};
     String summary_;
-    ForeignFunction<int32_t(int32_t*)> get_version_;
-    ForeignFunction<const char*(int32_t)> error_string_;
-    ForeignFunction<int32_t(int32_t*)> device_count_, get_device_;
-    ForeignFunction<int32_t(int32_t)> set_device_;
-    ForeignFunction<int32_t(int32_t*, int32_t, int32_t)> attribute_;
-    ForeignFunction<int32_t(size_t*, size_t*)> memory_info_;
-    ForeignFunction<int32_t(PointerAttributes*, const void*)> pointer_attributes_;
-    ForeignFunction<int32_t(void**, size_t)> malloc_;
-    ForeignFunction<int32_t(void*)> free_;
-    ForeignFunction<int32_t(void**, size_t, Stream)> malloc_async_;
-    ForeignFunction<int32_t(void*, Stream)> free_async_;
-    ForeignFunction<int32_t(void*, const void*, size_t, int32_t, Stream)> copy_;
-    ForeignFunction<int32_t(void*, int32_t, size_t, Stream)> fill_;
-    ForeignFunction<int32_t(Stream)> synchronize_;
-    ForeignFunction<int32_t(Event*, uint32_t)> create_event_;
-    ForeignFunction<int32_t(Event)> destroy_event_;
-    ForeignFunction<int32_t(Event, Stream)> record_;
-    ForeignFunction<int32_t(Stream, Event, uint32_t)> wait_;
 };
 
 // A library of CUDA beside the runtime, in a Python environment or where the system's loader finds it, whose name may

@@ -14,22 +14,29 @@ namespace nbit::cuda
 class SpecialBlocks
 {
 public:
-    // Looks for them; waits for the device.
-    SpecialBlocks(const Launch& launch, const Bitsandbytes& library, const Constants& constants, int32_t type,
-                  const void* source, int64_t count, int64_t blocksize);
+    // What was quantized: blocks of so many elements, and the absmax that the kernel has found for them.
+    struct Source {
+        int32_t type;
+        const void* elements;
+        int64_t count, blocksize;
+        const float* absmax;
+    };
 
-    // body(first element, elements), for ranges of whole blocks that together hold all special ones. A range has at
-    // most so many elements as one copy to the host should have.
+    // Looks for them; waits for the device.
+    SpecialBlocks(const Launch& launch, const Bitsandbytes& library, const Constants& constants, const Source& source);
+
+    // body(first element, elements), for ranges of special blocks, which are no longer than what one copy to the host
+    // should have unless a single block is.
     template <class Body> void for_each_range(const Body& body) const
     {
+        const int64_t most = std::max<int64_t>(most_elements_copied / source_.blocksize, 1);
         for (int64_t block = 0; block < blocks_; ++block) {
             if (!is_special(block)) continue;
             const int64_t first = block;
-            while (block + 1 < blocks_ && block + 1 - first < most_elements_copied / blocksize_ &&
-                   is_special(block + 1))
+            while (block + 1 < blocks_ && block + 1 - first < most && is_special(block + 1))
                 ++block;
-            const int64_t begin = first * blocksize_;
-            body(begin, std::min((block + 1) * blocksize_, count_) - begin);
+            const int64_t begin = first * source_.blocksize;
+            body(begin, std::min((block + 1) * source_.blocksize, source_.count) - begin);
         }
     }
 
@@ -39,15 +46,13 @@ public:
 private:
     static constexpr int64_t most_elements_copied = 1 << 20;
 
-    bool is_special(int64_t block) const noexcept
-    {
-        // The reciprocal of a larger number is denormal, which the kernels take for 0
-        constexpr float largest = 0x1p126f;
-        return marks_.data()[block] != 0 || !(absmax_.data()[block] <= largest);
-    }
+    void mark(const Launch& launch, const Bitsandbytes& library, const Constants& constants);
+    bool is_special(int64_t block) const noexcept;
 
-    int64_t count_, blocksize_, blocks_;
-    Scratch<float> marks_, absmax_;
+    Source source_;
+    int64_t blocks_;
+    int64_t marked_blocksize_, marked_blocks_; // of blocks in which an element without a quotient was looked for
+    Scratch<float> absmax_, marks_;
 };
 
 } // namespace nbit::cuda
