@@ -199,15 +199,16 @@ NBIT_EXPORT int32_t nbit_instruction_set_get(int32_t* instruction_set);
 /// \param instruction_set One of nbit_instruction_set that this machine supports.
 NBIT_EXPORT int32_t nbit_instruction_set_force(int32_t instruction_set);
 
-/// Says where a library is that CUDA contexts use. Without it, the library is searched where an environment variable says
-/// (NBIT_CUDA_RUNTIME_LIBRARY, NBIT_BITSANDBYTES_LIBRARY or NBIT_TRANSFORMER_ENGINE_LIBRARY), or else beside libnbit and in
-/// the Python environments of VIRTUAL_ENV and CONDA_PREFIX; the runtime also where the system's loader looks.
+/// Says where a library is that CUDA contexts use. Without it, the library is searched where an environment variable
+/// says (NBIT_CUDA_RUNTIME_LIBRARY, NBIT_BITSANDBYTES_LIBRARY or NBIT_TRANSFORMER_ENGINE_LIBRARY), or else beside
+/// libnbit and in the Python environments of VIRTUAL_ENV and CONDA_PREFIX; the runtime also where the system's loader
+/// looks.
 /// \param library One of nbit_cuda_library, not open yet.
 /// \param path Absolute; ends with 0; copied.
 NBIT_EXPORT int32_t nbit_cuda_set_library(int32_t library, const char* path);
 
-/// Describes a library that CUDA contexts use: its path, version and functions and what it is used for, or why it is not
-/// used. Opens it if it is there.
+/// Describes a library that CUDA contexts use: its path, version and functions and what it is used for, or why it is
+/// not used. Opens it if it is there.
 /// \param library One of nbit_cuda_library.
 /// \param text Receives UTF-8 that ends with 0, cut off where capacity ends.
 /// \param capacity Bytes of text, 1 or more.
