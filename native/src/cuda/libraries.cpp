@@ -90,9 +90,20 @@ String Libraries::describe_runtime()
     return all;
 }
 
+bool Libraries::has_runtime()
+{
+    try {
+        runtime();
+        return true;
+    } catch (const Error&) {
+        return false;
+    }
+}
+
 String Libraries::describe(int32_t library)
 {
     if (library < NBIT_CUDA_LIBRARY_RUNTIME || library > NBIT_CUDA_LIBRARY_TRANSFORMER_ENGINE) refuse(library);
+    if (library != NBIT_CUDA_LIBRARY_RUNTIME && !has_runtime()) return "not used: there is no CUDA runtime";
     try {
         switch (library) {
         case NBIT_CUDA_LIBRARY_RUNTIME:

@@ -33,6 +33,7 @@ private:
     [[noreturn]] static void refuse(int32_t library);
     const Runtime& open_runtime();
     String describe_runtime();
+    bool has_runtime();
 
     std::mutex lock_;
     Slot<Runtime> runtime_;

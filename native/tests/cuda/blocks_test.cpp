@@ -1,6 +1,8 @@
 #include "cpu/codebook8.h"
 #include "cuda_fixture.h"
 
+#include <algorithm>
+
 namespace nbit::test
 {
 namespace
@@ -139,6 +141,34 @@ TEST_P(CudaBlocks, Quantize8AndDequantize8GiveTheBytesOfTheCpu)
     }
 }
 
+TEST_P(CudaBlocks, Quantize8PassesItsArgumentsAndLeavesOrdinaryBlocksToTheDevice)
+{
+    constexpr int64_t count = 4 * 128 + 5, blocksize = 128;
+    std::vector<float> values = random_numbers(Numbers::ordinary, 256, 2);
+    std::sort(values.begin(), values.end());
+    const Codebook of_device = codebook_of(context(), values.data());
+    const void* source = upload(rounded(GetParam(), random_numbers(Numbers::ordinary, count, 1)));
+    auto* codes = static_cast<uint8_t*>(upload(bytes(count)));
+    auto* absmax = static_cast<float*>(upload(floats(5)));
+    ASSERT_EQ(nbit_blocks8_quantize(context(), of_device.get(), GetParam(), source, count, blocksize, codes, absmax),
+              NBIT_STATUS_OK)
+        << last_error();
+    const fake::Call first = kernel_calls().front();
+    EXPECT_EQ(first.function, "cquantize_blockwise_" + suffix_of(GetParam()));
+    expect_arguments(first, {{"code", first.bits_of("code")},
+                             {"A", bits(source)},
+                             {"absmax", bits(absmax)},
+                             {"out", bits(codes)},
+                             {"blocksize", blocksize},
+                             {"n", count}});
+    EXPECT_TRUE(same_bytes(bytes_of(values), download(first.pointer("code"), 1024)));
+    for (const Recorded& recorded : calls()) {
+        if (recorded.call.function == "cudaMemcpyAsync") {
+            EXPECT_NE(recorded.call.pointer("source"), source);
+        }
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Types, CudaBlocks, testing::Values(float32, NBIT_DATA_TYPE_FLOAT16, NBIT_DATA_TYPE_BFLOAT16),
                          [](const auto& test) { return suffix_of(test.param); });
 
@@ -155,6 +185,42 @@ TEST_F(CudaPieces, OfALongTensorAreAllSearchedForSpecialBlocks)
         return nbit_blocks4_quantize(on, NBIT_QUANT_TYPE_NF4, NBIT_DATA_TYPE_BFLOAT16, a[0], count, blocksize,
                                      static_cast<uint8_t*>(a[1]), static_cast<float*>(a[2]));
     });
+}
+
+using CudaSpecialBlocks = CudaTest;
+
+TEST_F(CudaSpecialBlocks, AreSearchedByTheLibrarysOwnKernelsOnTheDefaultStream)
+{
+    constexpr int64_t count = 300, blocksize = 128;
+    auto* source = upload(random_numbers(Numbers::ordinary, count, 1));
+    auto* packed = static_cast<uint8_t*>(upload(bytes(count / 2)));
+    auto* absmax = static_cast<float*>(upload(floats(3)));
+    ASSERT_EQ(nbit_blocks4_quantize(context(), NBIT_QUANT_TYPE_FP4, float32, source, count, blocksize, packed, absmax),
+              NBIT_STATUS_OK)
+        << last_error();
+    const std::vector<fake::Call> all = kernel_calls();
+    ASSERT_EQ(all.size(), 4u); // after the quantization itself
+    const fake::Call &search = all[1], &mark = all[2], &largest = all[3];
+    const auto* map = search.pointer<float>("code");
+    EXPECT_EQ(search.function, "cquantize_blockwise_fp32");
+    EXPECT_LT(map[0], -3); // no quotient, which are from -1 to 1, is nearest to it
+    EXPECT_EQ(map[1], -1);
+    EXPECT_EQ(map[255], 1);
+    EXPECT_EQ(search.pointer("A"), source);
+    EXPECT_NE(search.pointer("absmax"), absmax);
+    EXPECT_EQ(search.integer("blocksize"), blocksize);
+    EXPECT_EQ(search.integer("n"), count);
+    EXPECT_EQ(mark.function, "cdequantize_blockwise_fp32");
+    EXPECT_EQ(mark.pointer<float>("code")[0], 1);
+    EXPECT_EQ(mark.pointer<float>("code")[1], 0);
+    EXPECT_EQ(mark.pointer("A"), search.pointer("out"));
+    EXPECT_EQ(mark.pointer<float>("absmax")[0], 1);
+    EXPECT_EQ(mark.integer("n"), count);
+    EXPECT_EQ(mark.pointer("stream"), nullptr);
+    EXPECT_EQ(largest.function, "cquantize_blockwise_fp32_nf4");
+    EXPECT_EQ(largest.pointer("A"), mark.pointer("out"));
+    EXPECT_EQ(largest.integer("blocksize"), blocksize);
+    EXPECT_EQ(largest.integer("n"), count);
 }
 
 using CudaAbsmax = CudaTest;
