@@ -75,8 +75,7 @@ internal static unsafe class InfoCommand
             )
         );
         foreach (
-            var (name, library) in (
-                (string, nbit_cuda_library)[])
+            var (name, library) in ((string, nbit_cuda_library)[])
                 [
                     ("CUDA runtime", nbit_cuda_library.NBIT_CUDA_LIBRARY_RUNTIME),
                     ("bitsandbytes", nbit_cuda_library.NBIT_CUDA_LIBRARY_BITSANDBYTES),
