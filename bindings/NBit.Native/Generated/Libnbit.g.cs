@@ -37,6 +37,7 @@ public static unsafe partial class Libnbit
     public static partial int nbit_error_set([NativeTypeName("const char *")] byte* message);
 
     /// <summary>Creates a context.</summary>
+    /// <remarks>A CUDA context needs the CUDA runtime; bitsandbytes is opened by the first operation that uses it. Of the functions below, a CUDA context runs those that bitsandbytes has kernels for. Others, and arguments that those kernels do not take, give NBIT_STATUS_NOT_SUPPORTED_BY_BACKEND. Pointers to elements are then into the device's memory, lists and what they count stay in the host's. Work is issued on the context's stream, and a call may return before it is done.</remarks>
     /// <param name="device_kind">One of nbit_device_kind.</param>
     /// <param name="device_index">The device's ordinal; 0 for the CPU.</param>
     /// <param name="threads">The most threads that a call on this context uses; 0 for as many as the machine has processors.</param>
@@ -104,6 +105,23 @@ public static unsafe partial class Libnbit
     [LibraryImport(Library)]
     [return: NativeTypeName("int32_t")]
     public static partial int nbit_instruction_set_force([NativeTypeName("int32_t")] int instruction_set);
+
+    /// <summary>Says where a library is that CUDA contexts use. Without it, the library is searched where an environment variable says (NBIT_CUDA_RUNTIME_LIBRARY, NBIT_BITSANDBYTES_LIBRARY or NBIT_TRANSFORMER_ENGINE_LIBRARY), or else beside libnbit and in the Python environments of VIRTUAL_ENV and CONDA_PREFIX; the runtime also where the system's loader looks.</summary>
+    /// <param name="library">One of nbit_cuda_library, not open yet.</param>
+    /// <param name="path">Absolute; ends with 0; copied.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_cuda_set_library([NativeTypeName("int32_t")] int library, [NativeTypeName("const char *")] byte* path);
+
+    /// <summary>Describes a library that CUDA contexts use: its path, version and functions and what it is used for, or why it is not used. Opens it if it is there.</summary>
+    /// <param name="library">One of nbit_cuda_library.</param>
+    /// <param name="text">Receives UTF-8 that ends with 0, cut off where capacity ends.</param>
+    /// <param name="capacity">Bytes of text, 1 or more.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_cuda_describe([NativeTypeName("int32_t")] int library, [NativeTypeName("char *")] byte* text, [NativeTypeName("int64_t")] long capacity);
 
     /// <summary>Replaces libnbit's own threads by another pool, so that a process has one. libnbit_torch installs libtorch's.</summary>
     /// <param name="parallel_for">The loop to use; null for libnbit's own threads.</param>

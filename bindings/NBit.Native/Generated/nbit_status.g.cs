@@ -20,4 +20,6 @@ public enum nbit_status
     NBIT_STATUS_INVALID_STATE = 4,
     /// <summary>A fault of the library or of one it calls.</summary>
     NBIT_STATUS_INTERNAL_ERROR = 5,
+    /// <summary>The device of this context has no kernel for these arguments, or the library that has it was not found; nothing was changed. Other operations can do the same. Never on the CPU.</summary>
+    NBIT_STATUS_NOT_SUPPORTED_BY_BACKEND = 6,
 }

@@ -78,6 +78,18 @@ internal static unsafe class InfoCommand
                     : "not available in this libtorch or on this machine"
             )
         );
+        foreach (
+            var (name, library) in ((string, nbit_cuda_library)[])
+                [
+                    ("CUDA runtime", nbit_cuda_library.NBIT_CUDA_LIBRARY_RUNTIME),
+                    ("bitsandbytes", nbit_cuda_library.NBIT_CUDA_LIBRARY_BITSANDBYTES),
+                    ("Transformer Engine", nbit_cuda_library.NBIT_CUDA_LIBRARY_TRANSFORMER_ENGINE),
+                ]
+        )
+        {
+            yield return (name, Attempt(() => CudaLibraries.Describe(library)));
+        }
+
         yield return ("precisions", string.Join(", ", Precision.PrecisionModes.Names));
     }
 

@@ -46,6 +46,9 @@ enum nbit_status {
     NBIT_STATUS_INVALID_STATE = 4,
     /// A fault of the library or of one it calls.
     NBIT_STATUS_INTERNAL_ERROR = 5,
+    /// The device of this context has no kernel for these arguments, or the library that has it was not found; nothing
+    /// was changed. Other operations can do the same. Never on the CPU.
+    NBIT_STATUS_NOT_SUPPORTED_BY_BACKEND = 6,
 };
 
 /// Element types. The numbers are libtorch's ScalarType.
@@ -100,6 +103,16 @@ enum nbit_device_kind {
     NBIT_DEVICE_KIND_CUDA = 1,
 };
 
+/// Libraries that a CUDA context uses. They are opened when they are first needed.
+enum nbit_cuda_library {
+    /// libcudart, of CUDA 11.2 or later.
+    NBIT_CUDA_LIBRARY_RUNTIME = 0,
+    /// libbitsandbytes_cuda*.so, of bitsandbytes 0.45 to 0.x.
+    NBIT_CUDA_LIBRARY_BITSANDBYTES = 1,
+    /// libtransformer_engine.so, of Transformer Engine 2.4 to 2.x.
+    NBIT_CUDA_LIBRARY_TRANSFORMER_ENGINE = 2,
+};
+
 /// Instruction sets that kernels are written for, in rising order. Each needs all that the one before it needs.
 enum nbit_instruction_set {
     /// Any x86-64 or other CPU.
@@ -138,6 +151,11 @@ NBIT_EXPORT int32_t nbit_error_message(const char** message);
 NBIT_EXPORT int32_t nbit_error_set(const char* message);
 
 /// Creates a context.
+///
+/// A CUDA context needs the CUDA runtime; bitsandbytes is opened by the first operation that uses it. Of the functions
+/// below, a CUDA context runs those that bitsandbytes has kernels for. Others, and arguments that those kernels do not
+/// take, give NBIT_STATUS_NOT_SUPPORTED_BY_BACKEND. Pointers to elements are then into the device's memory, lists and
+/// what they count stay in the host's. Work is issued on the context's stream, and a call may return before it is done.
 /// \param device_kind One of nbit_device_kind.
 /// \param device_index The device's ordinal; 0 for the CPU.
 /// \param threads The most threads that a call on this context uses; 0 for as many as the machine has processors.
@@ -180,6 +198,21 @@ NBIT_EXPORT int32_t nbit_instruction_set_get(int32_t* instruction_set);
 /// Makes later calls in this process run the kernels of one instruction set. For tests and comparisons.
 /// \param instruction_set One of nbit_instruction_set that this machine supports.
 NBIT_EXPORT int32_t nbit_instruction_set_force(int32_t instruction_set);
+
+/// Says where a library is that CUDA contexts use. Without it, the library is searched where an environment variable
+/// says (NBIT_CUDA_RUNTIME_LIBRARY, NBIT_BITSANDBYTES_LIBRARY or NBIT_TRANSFORMER_ENGINE_LIBRARY), or else beside
+/// libnbit and in the Python environments of VIRTUAL_ENV and CONDA_PREFIX; the runtime also where the system's loader
+/// looks.
+/// \param library One of nbit_cuda_library, not open yet.
+/// \param path Absolute; ends with 0; copied.
+NBIT_EXPORT int32_t nbit_cuda_set_library(int32_t library, const char* path);
+
+/// Describes a library that CUDA contexts use: its path, version and functions and what it is used for, or why it is
+/// not used. Opens it if it is there.
+/// \param library One of nbit_cuda_library.
+/// \param text Receives UTF-8 that ends with 0, cut off where capacity ends.
+/// \param capacity Bytes of text, 1 or more.
+NBIT_EXPORT int32_t nbit_cuda_describe(int32_t library, char* text, int64_t capacity);
 
 /// Replaces libnbit's own threads by another pool, so that a process has one. libnbit_torch installs libtorch's.
 /// \param parallel_for The loop to use; null for libnbit's own threads.

@@ -28,19 +28,23 @@ int32_t nbit_absmax_quantize(nbit_context* context, const nbit_codebook8* book, 
         require_memory({from, to, scales, mean});
         require_disjoint({to, scales, mean}, {from, given});
 
-        const Quantize8 kernel = blocks8_of(instruction_set()).quantize.find(NBIT_DATA_TYPE_FLOAT32);
-        const float subtracted = given_offset ? *given_offset : mean_of_finite(absmax, count);
-        const int64_t grain = std::max<int64_t>(grain_elements / blocksize, 1);
-        share_out(threads_for(c, from.bytes, to.bytes), blocks, grain, [&](int64_t begin, int64_t end) {
-            float differences[4096];
-            for (int64_t block = begin; block < end; ++block) {
-                const int64_t first = block * blocksize, length = std::min(blocksize, count - first);
-                for (int64_t i = 0; i < length; ++i)
-                    differences[i] = absmax[first + i] - subtracted;
-                kernel(code, differences, length, blocksize, codes + first, nested_absmax + block, false);
-            }
+        const operation::QuantizeAbsmax all{*book,        absmax, count,         blocksize,
+                                            given_offset, codes,  nested_absmax, offset};
+        c.run(all, [&] {
+            const Quantize8 kernel = blocks8_of(instruction_set()).quantize.find(NBIT_DATA_TYPE_FLOAT32);
+            const float subtracted = given_offset ? *given_offset : mean_of_finite(absmax, count);
+            const int64_t grain = std::max<int64_t>(grain_elements / blocksize, 1);
+            share_out(threads_for(c, from.bytes, to.bytes), blocks, grain, [&](int64_t begin, int64_t end) {
+                float differences[4096];
+                for (int64_t block = begin; block < end; ++block) {
+                    const int64_t first = block * blocksize, length = std::min(blocksize, count - first);
+                    for (int64_t i = 0; i < length; ++i)
+                        differences[i] = absmax[first + i] - subtracted;
+                    kernel(code, differences, length, blocksize, codes + first, nested_absmax + block, false);
+                }
+            });
+            *offset = subtracted;
         });
-        *offset = subtracted;
     });
 }
 
@@ -59,10 +63,12 @@ int32_t nbit_absmax_dequantize(nbit_context* context, const float* absmax_book, 
         require_memory({to, from, scales, book, added});
         require_disjoint({to}, {from, scales, book, added});
 
-        const NestedBook nested{absmax_book, *offset};
-        share_out(threads_for(c, from.bytes, to.bytes), count, grain_elements, [&](int64_t begin, int64_t end) {
-            for (int64_t i = begin; i < end; ++i)
-                absmax[i] = restored(nested, codes[i], nested_absmax[i / blocksize]);
+        c.run(operation::DequantizeAbsmax{absmax_book, codes, nested_absmax, offset, count, blocksize, absmax}, [&] {
+            const NestedBook nested{absmax_book, *offset};
+            share_out(threads_for(c, from.bytes, to.bytes), count, grain_elements, [&](int64_t begin, int64_t end) {
+                for (int64_t i = begin; i < end; ++i)
+                    absmax[i] = restored(nested, codes[i], nested_absmax[i / blocksize]);
+            });
         });
     });
 }

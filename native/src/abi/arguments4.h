@@ -1,6 +1,7 @@
 // Checks of the arguments that exports for 4-bit codes share.
 #pragma once
 #include "abi/arguments.h"
+#include "abi/operations.h"
 #include "cpu/block_scales.h"
 
 namespace nbit
@@ -13,12 +14,7 @@ inline void require_quant_type(int32_t quant_type)
 }
 
 // The absmax of blocks, which may be quantized itself: then all three arguments that say how are there, otherwise none.
-struct AbsmaxArguments {
-    const float* absmax;
-    const uint8_t* codes;
-    const float* book;
-    const float* offset;
-
+struct AbsmaxArguments : operation::BlockAbsmax {
     void require_complete() const
     {
         if (!codes && (book || offset))
@@ -40,7 +36,7 @@ struct AbsmaxArguments {
     Region book_region() const { return {"absmax_book", book, 256 * sizeof(float)}; }
     Region offset_region() const { return {"absmax_offset", offset, sizeof(float)}; }
 
-    // Reads the offset, so memory is checked before.
+    // Reads the offset, so memory is checked before. For the CPU.
     BlockScales scales() const
     {
         if (!codes) return BlockScales{absmax};

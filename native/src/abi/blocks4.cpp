@@ -43,10 +43,12 @@ int32_t nbit_blocks4_quantize(nbit_context* context, int32_t quant_type, int32_t
         require_memory({from, codes, scales});
         require_disjoint({codes, scales}, {from});
 
-        const bool stream = should_stream(codes.bytes);
-        share_out(threads_for(c, from.bytes, codes.bytes), count, grain_elements, [&](int64_t begin, int64_t end) {
-            kernel(static_cast<const char*>(source) + begin * source_size, end - begin, blocksize,
-                   absmax + begin / blocksize, packed + begin / 2, stream);
+        c.run(operation::QuantizeBlocks4{quant_type, source_type, source, count, blocksize, packed, absmax}, [&] {
+            const bool stream = should_stream(codes.bytes);
+            share_out(threads_for(c, from.bytes, codes.bytes), count, grain_elements, [&](int64_t begin, int64_t end) {
+                kernel(static_cast<const char*>(source) + begin * source_size, end - begin, blocksize,
+                       absmax + begin / blocksize, packed + begin / 2, stream);
+            });
         });
     });
 }
@@ -59,7 +61,7 @@ int32_t nbit_blocks4_dequantize(nbit_context* context, int32_t quant_type, const
         const nbit_context& c = required(context, "context");
         const Dequantize4 kernel = checked_kernel(checked_kernels(quant_type).dequantize, "target_type", target_type);
         require_power_of_two_blocksize(blocksize);
-        const AbsmaxArguments given{absmax, absmax_codes, absmax_book, absmax_offset};
+        const AbsmaxArguments given{{absmax, absmax_codes, absmax_book, absmax_offset}};
         given.require_complete();
         const int64_t target_size = data_type_size(target_type), blocks = ceil_divide(count, blocksize);
         const Region to{"target", target, checked_bytes(count, target_size)};
@@ -68,11 +70,13 @@ int32_t nbit_blocks4_dequantize(nbit_context* context, int32_t quant_type, const
         require_memory({to, codes, scales});
         require_disjoint({to}, {codes, scales, given.code_region(blocks), given.book_region(), given.offset_region()});
 
-        const BlockScales all = given.scales();
-        const bool stream = should_stream(to.bytes);
-        share_out(threads_for(c, codes.bytes, to.bytes), count, grain_elements, [&](int64_t begin, int64_t end) {
-            kernel(packed + begin / 2, all.starting_at(begin / blocksize), end - begin, blocksize,
-                   static_cast<char*>(target) + begin * target_size, stream);
+        c.run(operation::DequantizeBlocks4{quant_type, packed, given, count, blocksize, target_type, target}, [&] {
+            const BlockScales all = given.scales();
+            const bool stream = should_stream(to.bytes);
+            share_out(threads_for(c, codes.bytes, to.bytes), count, grain_elements, [&](int64_t begin, int64_t end) {
+                kernel(packed + begin / 2, all.starting_at(begin / blocksize), end - begin, blocksize,
+                       static_cast<char*>(target) + begin * target_size, stream);
+            });
         });
     });
 }

@@ -42,10 +42,12 @@ int32_t nbit_blocks8_quantize(nbit_context* context, const nbit_codebook8* book,
         require_memory({from, to, scales});
         require_disjoint({to, scales}, {from});
 
-        const bool stream = should_stream(to.bytes);
-        share_out(threads_for(c, from.bytes, to.bytes), count, grain_of(size), [&](int64_t begin, int64_t end) {
-            kernel(code, static_cast<const char*>(source) + begin * source_size, end - begin, size, codes + begin,
-                   absmax + begin / size, stream);
+        c.run(operation::QuantizeBlocks8{*book, source_type, source, count, blocksize, codes, absmax}, [&] {
+            const bool stream = should_stream(to.bytes);
+            share_out(threads_for(c, from.bytes, to.bytes), count, grain_of(size), [&](int64_t begin, int64_t end) {
+                kernel(code, static_cast<const char*>(source) + begin * source_size, end - begin, size, codes + begin,
+                       absmax + begin / size, stream);
+            });
         });
     });
 }
@@ -65,10 +67,12 @@ int32_t nbit_blocks8_dequantize(nbit_context* context, const nbit_codebook8* boo
         require_memory({to, from, scales});
         require_disjoint({to}, {from, scales});
 
-        const bool stream = should_stream(to.bytes);
-        share_out(threads_for(c, from.bytes, to.bytes), count, grain_of(size), [&](int64_t begin, int64_t end) {
-            kernel(code, codes + begin, absmax + begin / size, end - begin, size,
-                   static_cast<char*>(target) + begin * target_size, stream);
+        c.run(operation::DequantizeBlocks8{*book, codes, absmax, count, blocksize, target_type, target}, [&] {
+            const bool stream = should_stream(to.bytes);
+            share_out(threads_for(c, from.bytes, to.bytes), count, grain_of(size), [&](int64_t begin, int64_t end) {
+                kernel(code, codes + begin, absmax + begin / size, end - begin, size,
+                       static_cast<char*>(target) + begin * target_size, stream);
+            });
         });
     });
 }

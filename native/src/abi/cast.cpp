@@ -77,17 +77,19 @@ int32_t nbit_values_cast(nbit_context* context, int32_t source_type, const void*
         require_disjoint(to, maximum);
         require_disjoint(maximum, from);
         require_disjoint(maximum, factor);
-        const float multiplier = checked_scale(scale);
-        if (count == 0) return;
 
-        const bool stream = should_stream(to.bytes);
-        std::atomic<uint32_t> largest{0};
-        share_out(threads_for(c, from.bytes, to.bytes), count, grain_elements, [&](int64_t begin, int64_t end) {
-            const float found = kernel(static_cast<const char*>(source) + begin * source_size, end - begin, multiplier,
-                                       static_cast<char*>(target) + begin * target_size, stream);
-            raise_to(found, largest);
+        c.run(operation::CastValues{source_type, source, count, target_type, target, scale, amax}, [&] {
+            const float multiplier = checked_scale(scale);
+            if (count == 0) return;
+            const bool stream = should_stream(to.bytes);
+            std::atomic<uint32_t> largest{0};
+            share_out(threads_for(c, from.bytes, to.bytes), count, grain_elements, [&](int64_t begin, int64_t end) {
+                const float found = kernel(static_cast<const char*>(source) + begin * source_size, end - begin,
+                                           multiplier, static_cast<char*>(target) + begin * target_size, stream);
+                raise_to(found, largest);
+            });
+            const float all = std::bit_cast<float>(largest.load());
+            if (amax && all > *amax) *amax = all;
         });
-        const float all = std::bit_cast<float>(largest.load());
-        if (amax && all > *amax) *amax = all;
     });
 }

@@ -33,24 +33,24 @@ void check_values(const float* values)
 int32_t nbit_codebook8_create(nbit_context* context, const float* values, nbit_codebook8** book)
 {
     return guarded([&] {
-        required(context, "context");
+        const nbit_context& c = required(context, "context");
         nbit_codebook8*& out = required(book, "book");
         check_values(&required(values, "values"));
         const DefaultFloatEnvironment environment;
-        out = new nbit_codebook8(values);
+        out = new nbit_codebook8(c, values);
     });
 }
 
 int32_t nbit_codebook8_create_dynamic(nbit_context* context, int32_t is_signed, nbit_codebook8** book)
 {
     return guarded([&] {
-        required(context, "context");
+        const nbit_context& c = required(context, "context");
         nbit_codebook8*& out = required(book, "book");
         if (is_signed != 0 && is_signed != 1)
             throw Error(NBIT_STATUS_INVALID_ARGUMENT, "is_signed is %d; allowed are 0 (unsigned) and 1 (signed)",
                         is_signed);
         const DefaultFloatEnvironment environment;
-        out = new nbit_codebook8(dynamic_map(is_signed == 1));
+        out = new nbit_codebook8(c, dynamic_map(is_signed == 1));
     });
 }
 

@@ -2,6 +2,7 @@
 #include "abi/guard.h"
 #include "base/cpu.h"
 #include "base/platform.h"
+#include "cuda/backend.h"
 
 using namespace nbit;
 
@@ -19,22 +20,30 @@ int32_t checked_threads(int32_t threads)
     return threads ? threads : platform::processor_count();
 }
 
+// Null for the CPU.
+std::unique_ptr<const Backend> backend_of(int32_t device_kind, int32_t device_index)
+{
+    switch (device_kind) {
+    case NBIT_DEVICE_KIND_CPU:
+        if (device_index != 0)
+            throw Error(NBIT_STATUS_INVALID_ARGUMENT, "device_index is %d; the CPU has index 0 only", device_index);
+        return nullptr;
+    case NBIT_DEVICE_KIND_CUDA:
+        return std::make_unique<const cuda::CudaBackend>(cuda::libraries(), device_index);
+    default:
+        throw Error(NBIT_STATUS_INVALID_ARGUMENT, "device_kind is %d; allowed are 0 (CPU) and 1 (CUDA)", device_kind);
+    }
+}
+
 } // namespace
 
 int32_t nbit_context_create(int32_t device_kind, int32_t device_index, int32_t threads, nbit_context** context)
 {
     return guarded([&] {
         nbit_context*& out = required(context, "context");
-        if (device_kind == NBIT_DEVICE_KIND_CUDA)
-            throw Error(NBIT_STATUS_NOT_SUPPORTED, "device_kind is 1 (CUDA), which this version of libnbit does not "
-                                                   "have; create a CPU context (0)");
-        if (device_kind != NBIT_DEVICE_KIND_CPU)
-            throw Error(NBIT_STATUS_INVALID_ARGUMENT, "device_kind is %d; allowed are 0 (CPU) and 1 (CUDA)",
-                        device_kind);
-        if (device_index != 0)
-            throw Error(NBIT_STATUS_INVALID_ARGUMENT, "device_index is %d; the CPU has index 0 only", device_index);
+        const int32_t most = checked_threads(threads);
         instruction_set(); // an NBIT_ISA that cannot be honoured is reported here, not by the first kernel
-        out = new nbit_context(NBIT_DEVICE_KIND_CPU, 0, checked_threads(threads));
+        out = new nbit_context(backend_of(device_kind, device_index), most);
     });
 }
 
@@ -47,7 +56,7 @@ int32_t nbit_context_set_stream(nbit_context* context, void* stream)
 {
     return guarded([&] {
         nbit_context& c = required(context, "context");
-        if (c.device_kind == NBIT_DEVICE_KIND_CPU && stream)
+        if (!c.backend && stream)
             throw Error(NBIT_STATUS_INVALID_ARGUMENT,
                         "stream is not null, but a CPU context has no streams; give null");
         c.stream = stream;

@@ -14,13 +14,6 @@ using namespace nbit;
 namespace
 {
 
-struct WeightArguments {
-    int32_t quant_type;
-    const uint8_t* packed;
-    AbsmaxArguments absmax;
-    int64_t blocksize, out_features, in_features;
-};
-
 struct OperandArguments {
     const char *type_name, *x_name, *y_name;
     int32_t type;
@@ -41,12 +34,12 @@ void require_feature_count(const Extent& features)
                     static_cast<long long>(features.size), static_cast<long long>(most));
 }
 
-// Checks everything, and gives back a product without its bias.
-Product4 checked_product(const WeightArguments& w, const OperandArguments& o, bool is_forward)
+void check(const operation::Linear4Weight& w, const OperandArguments& o, bool is_forward)
 {
+    const AbsmaxArguments absmax{w.absmax};
     require_quant_type(w.quant_type);
     require_power_of_two_blocksize(w.blocksize);
-    w.absmax.require_complete();
+    absmax.require_complete();
     require_number_format(o.type_name, o.type);
     require_number_format("compute_type", o.compute_type);
     if (o.bias) require_number_format("bias_type", o.bias_type);
@@ -57,13 +50,19 @@ Product4 checked_product(const WeightArguments& w, const OperandArguments& o, bo
     const int64_t size = data_type_size(o.type);
     const Region x{o.x_name, o.x, checked_bytes(rows, is_forward ? in : out, size)};
     const Region y{o.y_name, o.y, checked_bytes(rows, is_forward ? out : in, size)};
-    const Region packed{"packed", w.packed, ceil_divide(count, 2)}, scales = w.absmax.scale_region(blocks);
+    const Region packed{"packed", w.packed, ceil_divide(count, 2)}, scales = absmax.scale_region(blocks);
     const Region bias{"bias", o.bias, o.bias ? w.out_features * data_type_size(o.bias_type) : 0};
     require_memory({x, y, packed, scales});
     require_disjoint(
-        {y}, {x, packed, scales, w.absmax.code_region(blocks), w.absmax.book_region(), w.absmax.offset_region(), bias});
+        {y}, {x, packed, scales, absmax.code_region(blocks), absmax.book_region(), absmax.offset_region(), bias});
+}
+
+// For the CPU, without the bias. All has been checked.
+Product4 product_of(const operation::Linear4Weight& w, const OperandArguments& o)
+{
     const auto& table = w.quant_type == NBIT_QUANT_TYPE_NF4 ? Nf4::table : Fp4::table;
-    const Weight4 weight{w.packed, w.out_features, w.in_features, w.blocksize, table.data(), w.absmax.scales()};
+    const Weight4 weight{w.packed,    w.out_features, w.in_features,
+                         w.blocksize, table.data(),   AbsmaxArguments{w.absmax}.scales()};
     return {weight, o.compute_type, o.type, o.x, o.rows, nullptr, o.y};
 }
 
@@ -150,17 +149,20 @@ int32_t nbit_linear4_forward(nbit_context* context, int32_t quant_type, const ui
 {
     return guarded([&] {
         const nbit_context& c = required(context, "context");
-        const AbsmaxArguments scales{absmax, absmax_codes, absmax_book, absmax_offset};
-        const WeightArguments weight{quant_type, packed, scales, blocksize, out_features, in_features};
+        const operation::BlockAbsmax scales{absmax, absmax_codes, absmax_book, absmax_offset};
+        const operation::Linear4Weight weight{quant_type, packed, scales, blocksize, out_features, in_features};
         const OperandArguments operands{"x_type", "x", "y", x_type, x, rows, bias_type, bias, compute_type, y};
-        Product4 product = checked_product(weight, operands, true);
-        const Scratch<float> rounded_bias(bias ? out_features : 0);
-        if (bias) {
-            float* const numbers = rounded_bias.data();
-            round_numbers(bias_type, bias, out_features, compute_type, numbers);
-            product.bias = numbers;
-        }
-        multiply(c, product, true);
+        check(weight, operands, true);
+        c.run(operation::Linear4Forward{weight, x_type, x, rows, bias_type, bias, compute_type, y}, [&] {
+            Product4 product = product_of(weight, operands);
+            const Scratch<float> rounded_bias(bias ? out_features : 0);
+            if (bias) {
+                float* const numbers = rounded_bias.data();
+                round_numbers(bias_type, bias, out_features, compute_type, numbers);
+                product.bias = numbers;
+            }
+            multiply(c, product, true);
+        });
     });
 }
 
@@ -171,10 +173,12 @@ int32_t nbit_linear4_backward(nbit_context* context, int32_t quant_type, const u
 {
     return guarded([&] {
         const nbit_context& c = required(context, "context");
-        const AbsmaxArguments scales{absmax, absmax_codes, absmax_book, absmax_offset};
-        const WeightArguments weight{quant_type, packed, scales, blocksize, out_features, in_features};
+        const operation::BlockAbsmax scales{absmax, absmax_codes, absmax_book, absmax_offset};
+        const operation::Linear4Weight weight{quant_type, packed, scales, blocksize, out_features, in_features};
         const OperandArguments operands{"y_type", "grad_y", "grad_x", y_type,       grad_y,
                                         rows,     0,        nullptr,  compute_type, grad_x};
-        multiply(c, checked_product(weight, operands, false), false);
+        check(weight, operands, false);
+        c.run(operation::Linear4Backward{weight, y_type, grad_y, rows, compute_type, grad_x},
+              [&] { multiply(c, product_of(weight, operands), false); });
     });
 }

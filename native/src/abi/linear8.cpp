@@ -41,10 +41,14 @@ int32_t nbit_linear8_forward(nbit_context* context, const int8_t* codes, const f
         require_disjoint({to}, {weight.codes, weight.absmax, from, offsets});
         if (to.bytes == 0) return;
 
-        const Bias8 bias8(bias_type, bias, out_features);
-        const Activations8 activations(c, {x_type, x, rows, in_features}, threshold);
-        multiply_dequantized8(c, activations.codes(), rows, {codes, out_features, in_features}, &activations,
-                              {activations.row_absmax(), row_absmax, bias8.data(), x_type, y});
+        const operation::Linear8Forward all{codes, row_absmax, out_features, in_features, x_type, x,
+                                            rows,  threshold,  bias_type,    bias,        y};
+        c.run(all, [&] {
+            const Bias8 bias8(bias_type, bias, out_features);
+            const Activations8 activations(c, {x_type, x, rows, in_features}, threshold);
+            multiply_dequantized8(c, activations.codes(), rows, {codes, out_features, in_features}, &activations,
+                                  {activations.row_absmax(), row_absmax, bias8.data(), x_type, y});
+        });
     });
 }
 
@@ -64,22 +68,26 @@ int32_t nbit_linear8_backward(nbit_context* context, const int8_t* codes, const 
         require_disjoint({to}, {weight.codes, weight.absmax, from});
         if (to.bytes == 0) return;
 
-        const int64_t height = largest_block8(rows);
-        const int32_t threads = threads_for_product(c, rows, out_features, in_features);
-        const Scratch<std::byte> packed(height * out_features * packed_gradient_bytes8);
-        const Workspaces spaces(threads, kernels.workspace_bytes(height));
-        multiply_by_blocks8(
-            threads, rows, in_features,
-            [&](const Range8& block, const Panels8& panels) {
-                pack_rows(static_cast<const char*>(grad_y) + block.begin * out_features * size, block.count,
-                          out_features, panels, packed.data());
-            },
-            [&](const Range8& block, const Range8& columns) {
-                const Workspaces::Lease space(spaces);
-                multiply_rows(packed.data(), block.count,
-                              {codes + columns.begin, out_features, columns.count, in_features, row_absmax},
-                              static_cast<char*>(grad_x) + (block.begin * in_features + columns.begin) * size,
-                              in_features, space.data());
-            });
+        const operation::Linear8Backward all{codes,  row_absmax, out_features, in_features,
+                                             y_type, grad_y,     rows,         grad_x};
+        c.run(all, [&] {
+            const int64_t height = largest_block8(rows);
+            const int32_t threads = threads_for_product(c, rows, out_features, in_features);
+            const Scratch<std::byte> packed(height * out_features * packed_gradient_bytes8);
+            const Workspaces spaces(threads, kernels.workspace_bytes(height));
+            multiply_by_blocks8(
+                threads, rows, in_features,
+                [&](const Range8& block, const Panels8& panels) {
+                    pack_rows(static_cast<const char*>(grad_y) + block.begin * out_features * size, block.count,
+                              out_features, panels, packed.data());
+                },
+                [&](const Range8& block, const Range8& columns) {
+                    const Workspaces::Lease space(spaces);
+                    multiply_rows(packed.data(), block.count,
+                                  {codes + columns.begin, out_features, columns.count, in_features, row_absmax},
+                                  static_cast<char*>(grad_x) + (block.begin * in_features + columns.begin) * size,
+                                  in_features, space.data());
+                });
+        });
     });
 }

@@ -100,26 +100,33 @@ int32_t nbit_optimizer_step(nbit_context* context, int32_t optimizer, int64_t st
         const OptimizerTensors list({optimizer, type, state_type, tensors, counts, parameters, gradients, state1,
                                      state2, absmax1, absmax2, rounding_seeds});
 
-        const DefaultFloatEnvironment environment;
-        numbers.prepare(step);
-        const OptimizerBooks& books = optimizer_books();
-        const int32_t threads = threads_for(c, list.bytes_read(), list.bytes_written());
-        constexpr int64_t grain = grain_elements / optimizer_block;
-        if (max_unorm > 0) {
-            const OptimizerNorms sum = kernels.norms.find(type);
-            const Scratch<OptimizerNormSums> sums(list.blocks());
-            share_out(threads, list.blocks(), grain, [&](int64_t begin, int64_t end) {
-                list.for_each_part(begin, end, [&](const OptimizerPart& part, int64_t block) {
-                    sum(books, numbers, part, sums.data() + block);
+        const operation::StepOptimizer all{optimizer, step,    learning_rate, beta1,          beta2,         beta3,
+                                           alpha,     epsilon, weight_decay,  gradient_scale, max_unorm,     skip_zeros,
+                                           tensors,   counts,  type,          parameters,     gradients,     state_type,
+                                           state1,    state2,  absmax1,       absmax2,        rounding_seeds};
+        c.run(all, [&] {
+            const DefaultFloatEnvironment environment;
+            numbers.prepare(step);
+            const OptimizerBooks& books = optimizer_books();
+            const int32_t threads = threads_for(c, list.bytes_read(), list.bytes_written());
+            constexpr int64_t grain = grain_elements / optimizer_block;
+            if (max_unorm > 0) {
+                const OptimizerNorms sum = kernels.norms.find(type);
+                const Scratch<OptimizerNormSums> sums(list.blocks());
+                share_out(threads, list.blocks(), grain, [&](int64_t begin, int64_t end) {
+                    list.for_each_part(begin, end, [&](const OptimizerPart& part, int64_t block) {
+                        sum(books, numbers, part, sums.data() + block);
+                    });
                 });
+                const float added = states_of(optimizer) == 1 ? epsilon : 0;
+                list.for_each_tensor([&](float& update_scale, int64_t first, int64_t blocks) {
+                    update_scale = trust_ratio(sums.data() + first, blocks, max_unorm, added);
+                });
+            }
+            share_out(threads, list.blocks(), grain, [&](int64_t begin, int64_t end) {
+                list.for_each_part(begin, end,
+                                   [&](const OptimizerPart& part, int64_t) { kernel(books, numbers, part); });
             });
-            const float added = states_of(optimizer) == 1 ? epsilon : 0;
-            list.for_each_tensor([&](float& update_scale, int64_t first, int64_t blocks) {
-                update_scale = trust_ratio(sums.data() + first, blocks, max_unorm, added);
-            });
-        }
-        share_out(threads, list.blocks(), grain, [&](int64_t begin, int64_t end) {
-            list.for_each_part(begin, end, [&](const OptimizerPart& part, int64_t) { kernel(books, numbers, part); });
         });
     });
 }

@@ -121,21 +121,23 @@ int32_t nbit_int8_multiply(nbit_context* context, const int8_t* a, const int8_t*
         require_disjoint({to}, {codes.left, codes.right});
         if (to.bytes == 0) return;
 
-        const Products8Table& kernels = products8_of(instruction_set());
-        const int64_t height = largest_block8(m);
-        const int32_t threads = threads_for_product(c, m, n, k);
-        const Scratch<std::byte> packed(kernels.packed_bytes(height, k));
-        const Workspaces spaces(threads, kernels.workspace_bytes(height));
-        multiply_by_blocks8(
-            threads, m, n,
-            [&](const Range8& rows, const Panels8& panels) {
-                kernels.pack(a + rows.begin * k, rows.count, k, panels, packed.data());
-            },
-            [&](const Range8& rows, const Range8& columns) {
-                const Workspaces::Lease space(spaces);
-                kernels.multiply(packed.data(), rows.count, {b + columns.begin * k, columns.count, k},
-                                 product + rows.begin * n + columns.begin, n, space.data());
-            });
+        c.run(operation::MultiplyInt8{a, b, m, n, k, product}, [&] {
+            const Products8Table& kernels = products8_of(instruction_set());
+            const int64_t height = largest_block8(m);
+            const int32_t threads = threads_for_product(c, m, n, k);
+            const Scratch<std::byte> packed(kernels.packed_bytes(height, k));
+            const Workspaces spaces(threads, kernels.workspace_bytes(height));
+            multiply_by_blocks8(
+                threads, m, n,
+                [&](const Range8& rows, const Panels8& panels) {
+                    kernels.pack(a + rows.begin * k, rows.count, k, panels, packed.data());
+                },
+                [&](const Range8& rows, const Range8& columns) {
+                    const Workspaces::Lease space(spaces);
+                    kernels.multiply(packed.data(), rows.count, {b + columns.begin * k, columns.count, k},
+                                     product + rows.begin * n + columns.begin, n, space.data());
+                });
+        });
     });
 }
 
@@ -158,12 +160,16 @@ int32_t nbit_int8_product_dequantize(nbit_context* context, const int32_t* produ
         require_disjoint({to}, {from, rows, columns, offsets});
         if (to.bytes == 0) return;
 
-        const Bias8 bias8(bias_type, bias, n);
-        const int64_t grain = std::max<int64_t>(grain_elements / n, 1);
-        share_out(threads_for(c, from.bytes, to.bytes), m, grain, [&](int64_t begin, int64_t end) {
-            kernel(
-                {product + begin * n, end - begin, n, n, row_absmax + begin, column_absmax, bias8.data(), nullptr, 0},
-                static_cast<char*>(target) + begin * n * size, n);
+        const operation::DequantizeProduct8 all{product,   m,    n,           row_absmax, column_absmax,
+                                                bias_type, bias, target_type, target};
+        c.run(all, [&] {
+            const Bias8 bias8(bias_type, bias, n);
+            const int64_t grain = std::max<int64_t>(grain_elements / n, 1);
+            share_out(threads_for(c, from.bytes, to.bytes), m, grain, [&](int64_t begin, int64_t end) {
+                kernel({product + begin * n, end - begin, n, n, row_absmax + begin, column_absmax, bias8.data(),
+                        nullptr, 0},
+                       static_cast<char*>(target) + begin * n * size, n);
+            });
         });
     });
 }
@@ -185,8 +191,12 @@ int32_t nbit_int8_multiply_dequantize(nbit_context* context, const int8_t* a, co
         require_disjoint({to}, {codes.left, codes.right, rows, columns, offsets});
         if (to.bytes == 0) return;
 
-        const Bias8 bias8(bias_type, bias, n);
-        multiply_dequantized8(c, a, m, {b, n, k}, nullptr,
-                              {row_absmax, column_absmax, bias8.data(), target_type, target});
+        const operation::MultiplyDequantizeInt8 all{a, row_absmax, b,    column_absmax, m,     n,
+                                                    k, bias_type,  bias, target_type,   target};
+        c.run(all, [&] {
+            const Bias8 bias8(bias_type, bias, n);
+            multiply_dequantized8(c, a, m, {b, n, k}, nullptr,
+                                  {row_absmax, column_absmax, bias8.data(), target_type, target});
+        });
     });
 }

@@ -68,18 +68,22 @@ int32_t nbit_rows8_quantize(nbit_context* context, int32_t source_type, const vo
         if (threshold > 0) require_memory({flags});
         require_disjoint({to, scales, flags}, {from});
 
-        if (outlier_columns) std::memset(outlier_columns, 0, static_cast<size_t>(columns));
-        const int32_t threads = threads_for(c, from.bytes, to.bytes);
-        const bool stream = should_stream(to.bytes);
-        const int64_t grain = grain_of_rows(columns);
-        share_out(threads, rows, grain, [&](int64_t begin, int64_t end) {
-            kernel(static_cast<const char*>(source) + begin * columns * source_size, end - begin, columns, threshold,
-                   codes + begin * columns, row_absmax + begin, outlier_columns, stream);
-        });
-        if (threshold > 0)
+        const operation::QuantizeRows8 all{source_type, source, rows,       columns,
+                                           threshold,   codes,  row_absmax, outlier_columns};
+        c.run(all, [&] {
+            if (outlier_columns) std::memset(outlier_columns, 0, static_cast<size_t>(columns));
+            const int32_t threads = threads_for(c, from.bytes, to.bytes);
+            const bool stream = should_stream(to.bytes);
+            const int64_t grain = grain_of_rows(columns);
             share_out(threads, rows, grain, [&](int64_t begin, int64_t end) {
-                clear_columns(codes + begin * columns, end - begin, columns, outlier_columns);
+                kernel(static_cast<const char*>(source) + begin * columns * source_size, end - begin, columns,
+                       threshold, codes + begin * columns, row_absmax + begin, outlier_columns, stream);
             });
+            if (threshold > 0)
+                share_out(threads, rows, grain, [&](int64_t begin, int64_t end) {
+                    clear_columns(codes + begin * columns, end - begin, columns, outlier_columns);
+                });
+        });
     });
 }
 
@@ -97,10 +101,13 @@ int32_t nbit_rows8_dequantize(nbit_context* context, const int8_t* codes, const 
         require_memory({to, from, scales});
         require_disjoint({to}, {from, scales});
 
-        const bool stream = should_stream(to.bytes);
-        share_out(threads_for(c, from.bytes, to.bytes), rows, grain_of_rows(columns), [&](int64_t begin, int64_t end) {
-            kernel(codes + begin * columns, row_absmax + begin, end - begin, columns,
-                   static_cast<char*>(target) + begin * columns * target_size, stream);
+        c.run(operation::DequantizeRows8{codes, row_absmax, rows, columns, target_type, target}, [&] {
+            const bool stream = should_stream(to.bytes);
+            share_out(threads_for(c, from.bytes, to.bytes), rows, grain_of_rows(columns),
+                      [&](int64_t begin, int64_t end) {
+                          kernel(codes + begin * columns, row_absmax + begin, end - begin, columns,
+                                 static_cast<char*>(target) + begin * columns * target_size, stream);
+                      });
         });
     });
 }
@@ -121,32 +128,35 @@ int32_t nbit_columns8_quantize(nbit_context* context, int32_t source_type, const
         require_memory({from, to, scales});
         require_disjoint({to, scales}, {from, flags});
 
-        const auto at = [&](const Part& part) {
-            return static_cast<const char*>(source) + (part.row * columns + part.column) * source_size;
-        };
-        const int32_t threads = threads_for(c, from.bytes, to.bytes);
-        std::fill_n(column_absmax, columns, 0.0f);
-        const Parts tall(rows, columns, 256); // so that raising the common absmax costs little
-        share_out(threads, tall.count(), 1, [&](int64_t begin, int64_t end) {
-            for (int64_t i = begin; i < end; ++i) {
-                const Part part = tall[i];
-                uint32_t largest[Parts::width] = {};
-                raise(at(part), {part.rows, part.columns, columns}, largest);
-                for (int64_t j = 0; j < part.columns; ++j)
-                    raise_bits(column_absmax[part.column + j], largest[j]);
-            }
-        });
-        for (int64_t i = 0; i < columns; ++i)
-            column_absmax[i] =
-                left_out && left_out[i] ? 0 : absmax_from_bits<float>(std::bit_cast<uint32_t>(column_absmax[i]));
-        const Parts flat(rows, columns, 64); // a cache line of codes
-        const bool stream = should_stream(to.bytes);
-        share_out(threads, flat.count(), 1, [&](int64_t begin, int64_t end) {
-            for (int64_t i = begin; i < end; ++i) {
-                const Part part = flat[i];
-                quantize(at(part), {part.rows, part.columns, columns}, column_absmax + part.column,
-                         codes + part.column * rows + part.row, rows, stream);
-            }
+        const operation::QuantizeColumns8 all{source_type, source, rows, columns, left_out, codes, column_absmax};
+        c.run(all, [&] {
+            const auto at = [&](const Part& part) {
+                return static_cast<const char*>(source) + (part.row * columns + part.column) * source_size;
+            };
+            const int32_t threads = threads_for(c, from.bytes, to.bytes);
+            std::fill_n(column_absmax, columns, 0.0f);
+            const Parts tall(rows, columns, 256); // so that raising the common absmax costs little
+            share_out(threads, tall.count(), 1, [&](int64_t begin, int64_t end) {
+                for (int64_t i = begin; i < end; ++i) {
+                    const Part part = tall[i];
+                    uint32_t largest[Parts::width] = {};
+                    raise(at(part), {part.rows, part.columns, columns}, largest);
+                    for (int64_t j = 0; j < part.columns; ++j)
+                        raise_bits(column_absmax[part.column + j], largest[j]);
+                }
+            });
+            for (int64_t i = 0; i < columns; ++i)
+                column_absmax[i] =
+                    left_out && left_out[i] ? 0 : absmax_from_bits<float>(std::bit_cast<uint32_t>(column_absmax[i]));
+            const Parts flat(rows, columns, 64); // a cache line of codes
+            const bool stream = should_stream(to.bytes);
+            share_out(threads, flat.count(), 1, [&](int64_t begin, int64_t end) {
+                for (int64_t i = begin; i < end; ++i) {
+                    const Part part = flat[i];
+                    quantize(at(part), {part.rows, part.columns, columns}, column_absmax + part.column,
+                             codes + part.column * rows + part.row, rows, stream);
+                }
+            });
         });
     });
 }

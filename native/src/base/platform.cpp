@@ -1,12 +1,15 @@
 #include "base/platform.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
+#include <memory>
 
 #if defined(_WIN32)
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
 #else
+#include <dirent.h>
 #include <dlfcn.h>
 #include <unistd.h>
 #endif
@@ -41,6 +44,41 @@ void* find_symbol(void* library, const char* name) noexcept
     return reinterpret_cast<void*>(GetProcAddress(static_cast<HMODULE>(library), name));
 }
 
+void* open_library(const char* path, Symbols, char* reason, size_t capacity) noexcept
+{
+    void* library = LoadLibraryExA(path, nullptr, LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR | LOAD_LIBRARY_SEARCH_DEFAULT_DIRS);
+    if (!library) std::snprintf(reason, capacity, "error %lu of LoadLibraryEx", GetLastError());
+    return library;
+}
+
+void close_library(void* library) noexcept { FreeLibrary(static_cast<HMODULE>(library)); }
+
+void find_path(const void* address, char* path, size_t capacity) noexcept
+{
+    HMODULE module = nullptr;
+    constexpr DWORD by_address = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
+    path[0] = 0;
+    if (GetModuleHandleExA(by_address, static_cast<const char*>(address), &module))
+        GetModuleFileNameA(module, path, static_cast<DWORD>(capacity));
+}
+
+void for_each_entry(const char* directory, EntryVisitor visit, void* state)
+{
+    char pattern[MAX_PATH];
+    std::snprintf(pattern, sizeof(pattern), "%s\\*", directory);
+    WIN32_FIND_DATAA entry;
+    struct Close {
+        using pointer = HANDLE;
+        void operator()(HANDLE search) const noexcept { FindClose(search); }
+    };
+    const HANDLE first = FindFirstFileA(pattern, &entry);
+    if (first == INVALID_HANDLE_VALUE) return;
+    const std::unique_ptr<HANDLE, Close> search(first);
+    do
+        visit(entry.cFileName, state);
+    while (FindNextFileA(search.get(), &entry));
+}
+
 #else
 
 int32_t processor_count() noexcept
@@ -67,6 +105,33 @@ int64_t last_level_cache_bytes() noexcept
 }
 
 void* find_symbol(void* library, const char* name) noexcept { return dlsym(library, name); }
+
+void* open_library(const char* path, Symbols symbols, char* reason, size_t capacity) noexcept
+{
+    void* library = dlopen(path, RTLD_LAZY | (symbols == Symbols::for_everyone ? RTLD_GLOBAL : RTLD_LOCAL));
+    if (!library) std::snprintf(reason, capacity, "%s", dlerror());
+    return library;
+}
+
+void close_library(void* library) noexcept { dlclose(library); }
+
+void find_path(const void* address, char* path, size_t capacity) noexcept
+{
+    Dl_info found;
+    const bool is_known = dladdr(address, &found) != 0 && found.dli_fname;
+    std::snprintf(path, capacity, "%s", is_known ? found.dli_fname : "");
+}
+
+void for_each_entry(const char* directory, EntryVisitor visit, void* state)
+{
+    struct Close {
+        void operator()(DIR* opened) const noexcept { closedir(opened); }
+    };
+    const std::unique_ptr<DIR, Close> opened(opendir(directory));
+    if (!opened) return;
+    while (const dirent* entry = readdir(opened.get()))
+        visit(entry->d_name, state);
+}
 
 #endif
 
