@@ -1,0 +1,60 @@
+// The plain twin of what quantizers of scaled matrices are made of.
+#include "cpu/elements.h"
+#include "cpu/float8/scaled_rows.h"
+
+namespace nbit::reference
+{
+namespace
+{
+
+template <class T> void raise(const void* source, const MatrixPart& part, float* largest)
+{
+    for (int64_t r = 0; r < part.rows; ++r)
+        for (int64_t c = 0; c < part.columns; ++c) {
+            const float magnitude = std::fabs(to_float(load_element<T>(source, r * part.stride + c)));
+            if (magnitude > largest[c]) largest[c] = magnitude;
+        }
+}
+
+template <class Format, class T> void encode(const void* source, int64_t count, const float* factors, uint8_t* codes)
+{
+    for (int64_t i = 0; i < count; ++i)
+        codes[i] = from_float<Format>(to_float(load_element<T>(source, i)) * factors[i]).bits;
+}
+
+template <class Format> Format code_at(const uint8_t* codes, int64_t index)
+{
+    if constexpr (std::same_as<Format, Float4E2M1>)
+        return {static_cast<uint8_t>(codes[index / 2] >> (index % 2 * 4) & 15)};
+    else
+        return {codes[index]};
+}
+
+template <class Format, class T> void decode(const uint8_t* codes, int64_t count, const float* scales, void* target)
+{
+    for (int64_t i = 0; i < count; ++i)
+        store_element(target, i, from_float<T>(to_float(code_at<Format>(codes, i)) * scales[i]));
+}
+
+void transpose(const uint8_t* source, const MatrixPart& part, uint8_t* target, int64_t target_stride)
+{
+    for (int64_t r = 0; r < part.rows; ++r)
+        for (int64_t c = 0; c < part.columns; ++c)
+            target[c * target_stride + r] = source[r * part.stride + c];
+}
+
+template <class Format>
+constexpr auto encoders = make_format_kernels<EncodeRow>([]<class T> { return encode<Format, T>; });
+template <class Format>
+constexpr auto decoders = make_format_kernels<DecodeRow>([]<class T> { return decode<Format, T>; });
+
+} // namespace
+
+constinit const ScaledRowsTable scaled_rows = {
+    make_format_kernels<RaiseLargest>([]<class T> { return raise<T>; }),
+    {encoders<Float8E4M3>, encoders<Float8E5M2>, encoders<Float4E2M1>},
+    {decoders<Float8E4M3>, decoders<Float8E5M2>, decoders<Float4E2M1>},
+    transpose,
+};
+
+} // namespace nbit::reference
