@@ -16,13 +16,15 @@ const char* name_of(nbit_scaling scaling)
 StoredMatrix random_matrix(int32_t scaling, int32_t format, int64_t rows, int64_t columns, Scales scales, unsigned seed)
 {
     std::mt19937 random(seed);
+    std::normal_distribution<float> normal;
     const bool is_nvfp4 = scaling == NBIT_SCALING_NVFP4_1X16;
     StoredMatrix stored{is_nvfp4 ? NBIT_DATA_TYPE_FLOAT4_E2M1FN_X2 : format, scaling, rows, columns, {}, {}, 1.7f};
     const ScaledMatrix layout = stored.matrix();
     for (int64_t i = 0; i < rows * layout.row_bytes(); ++i) {
-        auto code = static_cast<uint8_t>(random());
-        if (!is_nvfp4 && !std::isfinite(number_of_code(format, code))) code = 0x35;
-        stored.codes.push_back(code);
+        const float number = normal(random);
+        stored.codes.push_back(is_nvfp4                               ? static_cast<uint8_t>(random())
+                               : format == NBIT_DATA_TYPE_FLOAT8_E5M2 ? from_float<Float8E5M2>(number).bits
+                                                                      : from_float<Float8E4M3>(number).bits);
     }
     std::vector<float> floats;
     for (int64_t i = 0; i < layout.scale_count(); ++i) {

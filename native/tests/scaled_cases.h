@@ -24,7 +24,7 @@ struct StoredMatrix {
     ScaledMatrix matrix() const { return {format, scaling, codes.data(), rows, columns, scales.data(), &amax}; }
 };
 
-// Random codes of finite numbers, and scales between 1/8 and 8. NVFP4 takes no notice of the format.
+// Codes of normally distributed numbers, and scales between 1/8 and 16. NVFP4 takes no notice of the format.
 StoredMatrix random_matrix(int32_t scaling, int32_t format, int64_t rows, int64_t columns, Scales scales,
                            unsigned seed);
 
