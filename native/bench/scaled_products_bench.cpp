@@ -29,7 +29,7 @@ struct Layers : Bench {
     std::vector<float> scales = std::vector<float>(features * features / 32, 1.0f);
     std::vector<uint8_t> exponents = std::vector<uint8_t>(features * features / 32, 127);
     std::vector<float> y = std::vector<float>(features * features);
-    float scale = 50, amax = 0;
+    float scale = 50, scale_inverse = 0, amax = 0;
 
     Layers()
     {
@@ -42,7 +42,7 @@ struct Layers : Bench {
     void quantize(int32_t format, int64_t tokens, uint8_t* codes)
     {
         check(nbit_float8_quantize(context, bfloat16, source.get(), tokens, features, format, &scale, codes, nullptr,
-                                   scales.data(), &amax));
+                                   &scale_inverse, &amax));
     }
     uint8_t* weights() const { return reinterpret_cast<uint8_t*>(target.get()); }
     const uint8_t* next_weight()

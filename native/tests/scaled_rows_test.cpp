@@ -133,13 +133,49 @@ INSTANTIATE_TEST_SUITE_P(All, ScaledRows,
                                     data_type_name(std::get<1>(test.param));
                          });
 
-class TransposedBytes : public testing::TestWithParam<nbit_instruction_set>
+// Kernels that work on no format.
+class RowsOfBytes : public testing::TestWithParam<nbit_instruction_set>
 {
+protected:
+    void SetUp() override
+    {
+        if (!machine_has(GetParam())) GTEST_SKIP() << "this machine lacks " << instruction_set_name(GetParam());
+    }
 };
 
-TEST_P(TransposedBytes, AreThoseOfTheTwinAndNothingElse)
+TEST_P(RowsOfBytes, FindTheLargestOfEveryBlock)
 {
-    if (!machine_has(GetParam())) GTEST_SKIP() << "this machine lacks " << instruction_set_name(GetParam());
+    for (const int64_t size : {1, 16, 32, 128, 7})
+        for (const int64_t count : {0, 1, 15, 16, 17, 33, 128, 255, 256}) {
+            std::vector<float> largest = random_numbers(Numbers::of_all_magnitudes, count, 6);
+            for (float& x : largest)
+                x = std::fabs(x);
+            if (count > 20) largest[20] = infinity;
+            Guarded<float> found((count + size - 1) / size, 1);
+            std::vector<float> expected(static_cast<size_t>((count + size - 1) / size));
+            scaled_rows_of(GetParam()).largest_of_blocks(largest.data(), count, size, found.data());
+            reference::scaled_rows.largest_of_blocks(largest.data(), count, size, expected.data());
+            ASSERT_TRUE(found.is_intact());
+            ASSERT_TRUE(same_bytes(bytes_of(expected), found.bytes())) << count << " in blocks of " << size;
+        }
+}
+
+TEST_P(RowsOfBytes, PackPairsOfCodes)
+{
+    for (int64_t count = 0; count <= 200; ++count) {
+        Bytes codes(static_cast<size_t>(count)), expected(static_cast<size_t>((count + 1) / 2));
+        for (size_t i = 0; i < codes.size(); ++i)
+            codes[i] = i * 7 % 16;
+        Guarded<uint8_t> packed((count + 1) / 2, count % 5);
+        scaled_rows_of(GetParam()).pack_pairs(codes.data(), count, packed.data());
+        reference::scaled_rows.pack_pairs(codes.data(), count, expected.data());
+        ASSERT_TRUE(packed.is_intact()) << count;
+        ASSERT_TRUE(same_bytes(expected, packed.bytes())) << count;
+    }
+}
+
+TEST_P(RowsOfBytes, TransposeAndTouchNothingElse)
+{
     std::mt19937 random(1);
     Bytes source(300 * 300);
     for (unsigned char& byte : source)
@@ -159,7 +195,7 @@ TEST_P(TransposedBytes, AreThoseOfTheTwinAndNothingElse)
         }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, TransposedBytes, testing::ValuesIn(all_instruction_sets()),
+INSTANTIATE_TEST_SUITE_P(All, RowsOfBytes, testing::ValuesIn(all_instruction_sets()),
                          [](const auto& test) { return std::string(instruction_set_name(test.param)); });
 
 #if defined(__x86_64__)

@@ -50,9 +50,9 @@ void quantize(const nbit_context& context, const Arguments& a, const BlockShape&
 {
     const ScaledRowsTable& kernels = scaled_rows_of(instruction_set());
     const int64_t size = data_type_size(a.source_type);
-    const BlockQuantization job{kernels.raise.find(a.source_type),
+    const BlockQuantization job{kernels,
+                                kernels.raise.find(a.source_type),
                                 kernels.encoder(a.format, a.source_type),
-                                kernels.transpose,
                                 a.source,
                                 size,
                                 a.rows,
@@ -60,7 +60,8 @@ void quantize(const nbit_context& context, const Arguments& a, const BlockShape&
                                 a.transpose,
                                 block,
                                 a.format == NBIT_DATA_TYPE_FLOAT4_E2M1FN_X2,
-                                a.codes};
+                                a.codes,
+                                a.matrix()};
     const int64_t across = ceil_divide(a.columns, quantized_columns), count = a.rows * a.columns;
     const int64_t parts = ceil_divide(a.rows, quantized_rows) * across;
     share_out(threads_for(context, count * size, count), parts, 1, [&](int64_t begin, int64_t end) {
@@ -96,7 +97,7 @@ int32_t nbit_mxfp8_quantize(nbit_context* context, int32_t source_type, const vo
                               "mxfp8_1x32 (1), mxfp8_32x1 (2) and mxfp8_32x32 (3)");
         const Arguments a{source_type, source, rows, columns, false, format, scaling, codes, scales};
         require_arguments(a, "scales", {});
-        quantize(c, a, block_of(scaling), Mxfp8Blocks(a.matrix(), largest_of(format), scales));
+        quantize(c, a, block_of(scaling), Mxfp8Blocks(largest_of(format), scales));
     });
 }
 
@@ -115,7 +116,7 @@ int32_t nbit_float8_block_quantize(nbit_context* context, int32_t source_type, c
         const bool rounds_down = checked_flag("power_of_two", power_of_two);
         require_arguments(a, "scale_inverses", {});
         const ScaleRule rule{largest_of(format), rounds_down, epsilon, largest_number_of(source_type)};
-        quantize(c, a, block_of(scaling), Float8Blocks(a.matrix(), rule, scale_inverses));
+        quantize(c, a, block_of(scaling), Float8Blocks(rule, scale_inverses));
     });
 }
 

@@ -23,19 +23,15 @@ public:
 class Mxfp8Blocks : public EncodesToNearest
 {
 public:
-    Mxfp8Blocks(const ScaledMatrix& layout, float largest, uint8_t* scales)
-        : layout_(layout), largest_(largest), scales_(scales)
-    {
-    }
-    float factor(float amax, int64_t row, int64_t column) const
+    Mxfp8Blocks(float largest, uint8_t* scales) : largest_(largest), scales_(scales) {}
+    float factor(float amax, int64_t index) const
     {
         const Float8E8M0 scale = mxfp8_scale(amax, largest_);
-        scales_[layout_.scale_index(row, column)] = scale.bits;
+        scales_[index] = scale.bits;
         return mxfp8_factor(scale);
     }
 
 private:
-    ScaledMatrix layout_;
     float largest_;
     uint8_t* scales_;
 };
@@ -43,19 +39,15 @@ private:
 class Float8Blocks : public EncodesToNearest
 {
 public:
-    Float8Blocks(const ScaledMatrix& layout, const ScaleRule& rule, float* scale_inverses)
-        : layout_(layout), rule_(rule), scale_inverses_(scale_inverses)
-    {
-    }
-    float factor(float amax, int64_t row, int64_t column) const
+    Float8Blocks(const ScaleRule& rule, float* scale_inverses) : rule_(rule), scale_inverses_(scale_inverses) {}
+    float factor(float amax, int64_t index) const
     {
         const float scale = rule_.scale(amax);
-        store_element(scale_inverses_, layout_.scale_index(row, column), 1 / scale);
+        store_element(scale_inverses_, index, 1 / scale);
         return scale;
     }
 
 private:
-    ScaledMatrix layout_;
     ScaleRule rule_;
     float* scale_inverses_;
 };
@@ -63,9 +55,10 @@ private:
 class Nvfp4Blocks
 {
 public:
-    // `layout` has blocks of one row; `block_rows` rows, which may be fewer at the end, get the same scale.
+    // The layout of the scales has blocks of one row; `block_rows` rows get the same one.
     Nvfp4Blocks(const ScaledMatrix& layout, float amax, int64_t block_rows, uint8_t* scales)
-        : layout_(layout), rule_(amax), block_rows_(block_rows), scales_(scales)
+        : rule_(amax), block_rows_(block_rows), scale_columns_(layout.scale_columns()),
+          scale_count_(layout.scale_count()), scales_(scales)
     {
     }
     // `widen` casts the source to float32.
@@ -74,11 +67,12 @@ public:
         widen_ = widen;
         seed_ = seed;
     }
-    float factor(float amax, int64_t row, int64_t column) const
+    float factor(float amax, int64_t index) const
     {
         const Float8E4M3 scale = rule_.scale(amax);
-        for (int64_t r = row; r < std::min(row + block_rows_, layout_.rows); ++r)
-            scales_[layout_.scale_index(r, column)] = scale.bits;
+        const int64_t end = std::min(index + block_rows_ * scale_columns_, scale_count_);
+        for (int64_t i = index; i < end; i += scale_columns_)
+            scales_[i] = scale.bits;
         return rule_.factor(scale);
     }
     void encode(const BlockQuantization& job, int64_t row, int64_t column, int64_t count, const float* factors,
@@ -94,9 +88,8 @@ public:
     }
 
 private:
-    ScaledMatrix layout_;
     Nvfp4Rule rule_;
-    int64_t block_rows_;
+    int64_t block_rows_, scale_columns_, scale_count_;
     uint8_t* scales_;
     CastKernel widen_ = nullptr; // null to round to nearest
     uint64_t seed_ = 0;

@@ -13,15 +13,16 @@ namespace
 {
 
 struct BlockQuantization {
+    const ScaledRowsTable& kernels;
     RaiseLargest raise;
     EncodeRow encode;
-    TransposeBytes transpose_bytes;
     const void* source; // row-major
     int64_t element_size, rows, columns;
     bool transpose;   // what is quantized is the transpose of the source
     BlockShape block; // of what is quantized
     bool makes_pairs; // two codes a byte
     uint8_t* codes;
+    ScaledMatrix layout; // of the scales
 
     int64_t code_columns() const { return transpose ? rows : columns; }
     int64_t code_row_bytes() const { return makes_pairs ? blocks_in(code_columns(), 2) : code_columns(); }
@@ -41,51 +42,44 @@ struct BlockQuantization {
 // first-level cache to be transposed.
 constexpr int64_t quantized_rows = 128, quantized_columns = 256;
 
-// The lower half of a byte takes the first one.
-inline void pack_pairs(const uint8_t* codes, int64_t count, uint8_t* packed)
-{
-    for (int64_t i = 0; i < count / 2; ++i)
-        packed[i] = static_cast<uint8_t>(codes[2 * i] | codes[2 * i + 1] << 4);
-    if (count % 2) packed[count / 2] = codes[count - 1];
-}
-
 // Rows [0, rows) and columns [0, columns) of the source from (row, column) on, which begin blocks. The rule brings
-//   factor(amax, row, column), what the elements of the block that has this element of the codes' matrix first are
-//   multiplied by; it stores the block's scale;
+//   factor(amax, scale), what the elements of a block are multiplied by; it stores the block's scale at that index;
 //   encode(job, row, column, count, factors, codes), the codes of a stretch of a row of the source.
 template <class Rule>
 void quantize_part(const BlockQuantization& job, const Rule& rule, int64_t row, int64_t column, int64_t rows,
                    int64_t columns)
 {
     alignas(64) uint8_t waiting[quantized_rows][quantized_columns];
-    alignas(64) float factors[quantized_columns];
+    alignas(64) float amax[quantized_columns], factors[quantized_columns];
     const BlockShape block = job.source_block();
+    // From a block to that beside it in the source
+    const int64_t next_scale = job.transpose ? job.layout.scale_index(block.columns, 0) : 1;
     for (int64_t r = 0; r < rows; r += block.rows) {
         const int64_t height = std::min(block.rows, rows - r);
         alignas(64) float largest[quantized_columns] = {};
         job.raise(job.source_at(row + r, column), {height, columns, job.columns}, largest);
-        for (int64_t c = 0; c < columns; c += block.columns) {
-            const int64_t end = std::min(c + block.columns, columns);
-            const float amax = *std::max_element(largest + c, largest + end);
-            const float factor =
-                job.transpose ? rule.factor(amax, column + c, row + r) : rule.factor(amax, row + r, column + c);
-            std::fill(factors + c, factors + end, factor);
-        }
+        job.kernels.largest_of_blocks(largest, columns, block.columns, amax);
+        int64_t scale =
+            job.transpose ? job.layout.scale_index(column, row + r) : job.layout.scale_index(row + r, column);
+        const float* of_block = amax;
+        for (int64_t c = 0; c < columns; c += block.columns, scale += next_scale)
+            std::fill_n(factors + c, std::min(block.columns, columns - c), rule.factor(*of_block++, scale));
         for (int64_t i = r; i < r + height; ++i) {
             const bool waits = job.transpose || job.makes_pairs;
             uint8_t* const codes = waits ? waiting[i] : job.codes_at(row + i, column);
             rule.encode(job, row + i, column, columns, factors, codes);
-            if (job.makes_pairs && !job.transpose) pack_pairs(codes, columns, job.codes_at(row + i, column));
+            if (job.makes_pairs && !job.transpose)
+                job.kernels.pack_pairs(codes, columns, job.codes_at(row + i, column));
         }
     }
     if (!job.transpose) return;
+    const MatrixPart part{rows, columns, quantized_columns};
     if (!job.makes_pairs)
-        return job.transpose_bytes(waiting[0], {rows, columns, quantized_columns}, job.codes_at(column, row),
-                                   job.code_row_bytes());
+        return job.kernels.transpose(waiting[0], part, job.codes_at(column, row), job.code_row_bytes());
     alignas(64) uint8_t transposed[quantized_columns][quantized_rows];
-    job.transpose_bytes(waiting[0], {rows, columns, quantized_columns}, transposed[0], quantized_rows);
+    job.kernels.transpose(waiting[0], part, transposed[0], quantized_rows);
     for (int64_t c = 0; c < columns; ++c)
-        pack_pairs(transposed[c], rows, job.codes_at(column + c, row));
+        job.kernels.pack_pairs(transposed[c], rows, job.codes_at(column + c, row));
 }
 
 } // namespace

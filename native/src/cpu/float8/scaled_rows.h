@@ -11,8 +11,15 @@ namespace nbit
 // Makes largest[c] the largest one of itself and the magnitudes of all elements of column c. NaN is left out.
 using RaiseLargest = void (*)(const void* source, const MatrixPart& part, float* largest);
 
+// amax[b] = the largest of largest[size * b] to largest[size * b + size - 1], as far as there are so many: numbers that
+// are not negative, none of them NaN.
+using LargestOfBlocks = void (*)(const float* largest, int64_t count, int64_t size, float* amax);
+
 // codes[i] = the code of source[i] * factors[i], the product rounded to float32 first. One byte a code, also of E2M1.
 using EncodeRow = void (*)(const void* source, int64_t count, const float* factors, uint8_t* codes);
+
+// packed[i] = codes[2 * i] | codes[2 * i + 1] << 4, where the last code may be missing.
+using PackPairs = void (*)(const uint8_t* codes, int64_t count, uint8_t* packed);
 
 // target[i] = round(number of code i * scales[i]), the product rounded to float32 first. Two codes of E2M1 a byte.
 using DecodeRow = void (*)(const uint8_t* codes, int64_t count, const float* scales, void* target);
@@ -27,7 +34,9 @@ inline constexpr nbit_data_type code_formats[code_format_count] = {
 
 struct ScaledRowsTable {
     FormatKernels<RaiseLargest> raise;
+    LargestOfBlocks largest_of_blocks;
     FormatKernels<EncodeRow> encode[code_format_count];
+    PackPairs pack_pairs;
     FormatKernels<DecodeRow> decode[code_format_count];
     TransposeBytes transpose;
 

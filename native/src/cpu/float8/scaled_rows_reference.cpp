@@ -16,10 +16,22 @@ template <class T> void raise(const void* source, const MatrixPart& part, float*
         }
 }
 
+void largest_of_blocks(const float* largest, int64_t count, int64_t size, float* amax)
+{
+    for (int64_t i = 0; i < count; ++i)
+        if (i % size == 0 || largest[i] > amax[i / size]) amax[i / size] = largest[i];
+}
+
 template <class Format, class T> void encode(const void* source, int64_t count, const float* factors, uint8_t* codes)
 {
     for (int64_t i = 0; i < count; ++i)
         codes[i] = from_float<Format>(to_float(load_element<T>(source, i)) * factors[i]).bits;
+}
+
+void pack_pairs(const uint8_t* codes, int64_t count, uint8_t* packed)
+{
+    for (int64_t i = 0; i < count; ++i)
+        packed[i / 2] = static_cast<uint8_t>(i % 2 ? packed[i / 2] | codes[i] << 4 : codes[i]);
 }
 
 template <class Format> Format code_at(const uint8_t* codes, int64_t index)
@@ -51,10 +63,9 @@ constexpr auto decoders = make_format_kernels<DecodeRow>([]<class T> { return de
 } // namespace
 
 constinit const ScaledRowsTable scaled_rows = {
-    make_format_kernels<RaiseLargest>([]<class T> { return raise<T>; }),
-    {encoders<Float8E4M3>, encoders<Float8E5M2>, encoders<Float4E2M1>},
-    {decoders<Float8E4M3>, decoders<Float8E5M2>, decoders<Float4E2M1>},
-    transpose,
+    make_format_kernels<RaiseLargest>([]<class T> { return raise<T>; }), largest_of_blocks,
+    {encoders<Float8E4M3>, encoders<Float8E5M2>, encoders<Float4E2M1>},  pack_pairs,
+    {decoders<Float8E4M3>, decoders<Float8E5M2>, decoders<Float4E2M1>},  transpose,
 };
 
 } // namespace nbit::reference

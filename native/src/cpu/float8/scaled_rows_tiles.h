@@ -4,6 +4,7 @@
 #include "cpu/tiles.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace nbit
 {
@@ -50,6 +51,46 @@ template <class Set, class T> void raise_largest(const void* source, const Matri
         raise_rows<Set, 1>(row + r * part.stride, part.columns, part.stride, largest);
 }
 
+// The compiler makes vectors of these, which needs the order of the bits for a maximum.
+inline float largest_of(const float* numbers, int64_t count)
+{
+    int32_t most = 0;
+    for (int64_t i = 0; i < count; ++i)
+        most = std::max(most, std::bit_cast<int32_t>(numbers[i]));
+    return std::bit_cast<float>(most);
+}
+template <int64_t size> void largest_of_blocks_of(const float* largest, int64_t count, float* amax)
+{
+    int64_t i = 0;
+    for (; i + size <= count; i += size)
+        *amax++ = largest_of(largest + i, size);
+    if (i < count) *amax = largest_of(largest + i, count - i);
+}
+inline void largest_of_blocks(const float* largest, int64_t count, int64_t size, float* amax)
+{
+    switch (size) { // the usual ones
+    case 1:
+        std::copy_n(largest, count, amax);
+        break;
+    case 16:
+        largest_of_blocks_of<16>(largest, count, amax);
+        break;
+    case 32:
+        largest_of_blocks_of<32>(largest, count, amax);
+        break;
+    default:
+        for (int64_t i = 0; i < count; i += size)
+            *amax++ = largest_of(largest + i, std::min(size, count - i));
+    }
+}
+
+inline void pack_pairs(const uint8_t* __restrict codes, int64_t count, uint8_t* __restrict packed)
+{
+    for (int64_t i = 0; i < count / 2; ++i)
+        packed[i] = static_cast<uint8_t>(codes[2 * i] | codes[2 * i + 1] << 4);
+    if (count % 2) packed[count / 2] = codes[count - 1];
+}
+
 template <class Set, class Format, class T>
 void encode_row(const void* elements, int64_t count, const float* factors, uint8_t* codes)
 {
@@ -94,8 +135,10 @@ template <class Set> consteval ScaledRowsTable make_scaled_rows()
     };
     return {
         make_format_kernels<RaiseLargest>([]<class T> { return raise_largest<Set, T>; }),
+        largest_of_blocks,
         {encoders.template operator()<Float8E4M3>(), encoders.template operator()<Float8E5M2>(),
          encoders.template operator()<Float4E2M1>()},
+        pack_pairs,
         {decoders.template operator()<Float8E4M3>(), decoders.template operator()<Float8E5M2>(),
          decoders.template operator()<Float4E2M1>()},
         Set::transpose,

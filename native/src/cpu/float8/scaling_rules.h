@@ -1,7 +1,7 @@
 // Scales from amax, by the rules of Transformer Engine: functions on single numbers. They need the mode of
 // base/float_environment.h.
 #pragma once
-#include "cpu/formats.h"
+#include "cpu/conversions_scalar.h"
 #include "nbit/nbit.h"
 
 #include <algorithm>
@@ -66,10 +66,10 @@ public:
     }
     Float8E4M3 scale(float block_amax) const
     {
-        return from_float<Float8E4M3>(std::fmin(block_amax * block_step_, largest_float));
+        return scalar::narrow<Float8E4M3>(std::min(block_amax * block_step_, largest_float));
     }
     // What the elements of a block are multiplied by.
-    float factor(Float8E4M3 scale) const { return std::fmin(1 / (to_float(scale) * decode_), largest_float); }
+    float factor(Float8E4M3 scale) const { return std::min(1 / (scalar::widen(scale) * decode_), largest_float); }
 
     static constexpr float most_product = Float8E4M3::largest * Float4E2M1::largest;
     // What turns an E4M3 scale into that of its elements.
