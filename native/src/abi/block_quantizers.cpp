@@ -62,13 +62,13 @@ void quantize(const nbit_context& context, const Arguments& a, const BlockShape&
                                 a.format == NBIT_DATA_TYPE_FLOAT4_E2M1FN_X2,
                                 a.codes,
                                 a.matrix()};
-    const int64_t across = ceil_divide(a.columns, quantized_columns), count = a.rows * a.columns;
-    const int64_t parts = ceil_divide(a.rows, quantized_rows) * across;
+    const int64_t width = quantized_columns(a.transpose), across = ceil_divide(a.columns, width);
+    const int64_t parts = ceil_divide(a.rows, quantized_rows) * across, count = a.rows * a.columns;
     share_out(threads_for(context, count * size, count), parts, 1, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
-            const int64_t row = i / across * quantized_rows, column = i % across * quantized_columns;
+            const int64_t row = i / across * quantized_rows, column = i % across * width;
             quantize_part(job, rule, row, column, std::min(quantized_rows, a.rows - row),
-                          std::min(quantized_columns, a.columns - column));
+                          std::min(width, a.columns - column));
         }
     });
 }

@@ -79,7 +79,7 @@ public:
                 uint8_t* codes) const
     {
         if (!widen_) return job.encode(job.source_at(row, column), count, factors, codes);
-        float numbers[quantized_columns];
+        float numbers[most_quantized_columns];
         widen_(job.source_at(row, column), count, 1, numbers, false);
         const int64_t step = job.transpose ? job.rows : 1; // from one element's index to the next one's
         const int64_t first = job.transpose ? column * job.rows + row : row * job.columns + column;

@@ -38,9 +38,10 @@ struct BlockQuantization {
     BlockShape source_block() const { return transpose ? BlockShape{block.columns, block.rows} : block; }
 };
 
-// What is quantized at once: whole blocks but for the ends, and so few elements that their codes may wait in the
-// first-level cache to be transposed.
-constexpr int64_t quantized_rows = 128, quantized_columns = 256;
+// What is quantized at once: whole blocks but for the ends. Codes that are transposed wait in the first-level cache;
+// otherwise stretches of rows are as long a read as memory likes.
+constexpr int64_t quantized_rows = 128, most_quantized_columns = 1024, transposed_columns = 256;
+constexpr int64_t quantized_columns(bool transpose) { return transpose ? transposed_columns : most_quantized_columns; }
 
 // Rows [0, rows) and columns [0, columns) of the source from (row, column) on, which begin blocks. The rule brings
 //   factor(amax, scale), what the elements of a block are multiplied by; it stores the block's scale at that index;
@@ -49,14 +50,15 @@ template <class Rule>
 void quantize_part(const BlockQuantization& job, const Rule& rule, int64_t row, int64_t column, int64_t rows,
                    int64_t columns)
 {
-    alignas(64) uint8_t waiting[quantized_rows][quantized_columns];
-    alignas(64) float amax[quantized_columns], factors[quantized_columns];
+    alignas(64) uint8_t waiting[quantized_rows * transposed_columns];
+    alignas(64) float amax[most_quantized_columns], factors[most_quantized_columns];
     const BlockShape block = job.source_block();
     // From a block to that beside it in the source
     const int64_t next_scale = job.transpose ? job.layout.scale_index(block.columns, 0) : 1;
     for (int64_t r = 0; r < rows; r += block.rows) {
         const int64_t height = std::min(block.rows, rows - r);
-        alignas(64) float largest[quantized_columns] = {};
+        alignas(64) float largest[most_quantized_columns];
+        std::fill_n(largest, columns, 0.0f);
         job.raise(job.source_at(row + r, column), {height, columns, job.columns}, largest);
         job.kernels.largest_of_blocks(largest, columns, block.columns, amax);
         int64_t scale =
@@ -65,19 +67,19 @@ void quantize_part(const BlockQuantization& job, const Rule& rule, int64_t row, 
         for (int64_t c = 0; c < columns; c += block.columns, scale += next_scale)
             std::fill_n(factors + c, std::min(block.columns, columns - c), rule.factor(*of_block++, scale));
         for (int64_t i = r; i < r + height; ++i) {
-            const bool waits = job.transpose || job.makes_pairs;
-            uint8_t* const codes = waits ? waiting[i] : job.codes_at(row + i, column);
+            uint8_t* const codes = job.transpose     ? waiting + i * transposed_columns
+                                   : job.makes_pairs ? waiting
+                                                     : job.codes_at(row + i, column);
             rule.encode(job, row + i, column, columns, factors, codes);
             if (job.makes_pairs && !job.transpose)
                 job.kernels.pack_pairs(codes, columns, job.codes_at(row + i, column));
         }
     }
     if (!job.transpose) return;
-    const MatrixPart part{rows, columns, quantized_columns};
-    if (!job.makes_pairs)
-        return job.kernels.transpose(waiting[0], part, job.codes_at(column, row), job.code_row_bytes());
-    alignas(64) uint8_t transposed[quantized_columns][quantized_rows];
-    job.kernels.transpose(waiting[0], part, transposed[0], quantized_rows);
+    const MatrixPart part{rows, columns, transposed_columns};
+    if (!job.makes_pairs) return job.kernels.transpose(waiting, part, job.codes_at(column, row), job.code_row_bytes());
+    alignas(64) uint8_t transposed[transposed_columns][quantized_rows];
+    job.kernels.transpose(waiting, part, transposed[0], quantized_rows);
     for (int64_t c = 0; c < columns; ++c)
         job.kernels.pack_pairs(transposed[c], rows, job.codes_at(column + c, row));
 }
