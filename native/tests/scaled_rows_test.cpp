@@ -65,6 +65,25 @@ TEST_P(ScaledRows, EncodeEveryElementAsTheTwinDoes)
     }
 }
 
+TEST_P(ScaledRows, RoundStochasticallyAsTheTwinDoes)
+{
+    const RandomSequence random{99, 1000, 37};
+    for (const Numbers kind : kinds_of_numbers)
+        for (const int64_t count : {0, 1, 63, 64, 65, 5000}) {
+            const Bytes source = rounded(type(), random_numbers(kind, count, 7));
+            for (const std::vector<float>& by :
+                 {factors(count, 8), std::vector<float>(static_cast<size_t>(count), 2.5f)}) {
+                Guarded<uint8_t> codes(count, 1);
+                Bytes expected(static_cast<size_t>(count));
+                kernels().encode_stochastically.find(type())(source.data(), count, by.data(), random, codes.data());
+                reference::scaled_rows.encode_stochastically.find(type())(source.data(), count, by.data(), random,
+                                                                          expected.data());
+                ASSERT_TRUE(codes.is_intact());
+                ASSERT_TRUE(same_bytes(expected, codes.bytes())) << count;
+            }
+        }
+}
+
 TEST_P(ScaledRows, DecodeEveryCodeAsTheTwinDoes)
 {
     for (const int32_t format : code_formats) {

@@ -145,7 +145,7 @@ int32_t nbit_nvfp4_quantize(nbit_context* context, int32_t source_type, const vo
         const DefaultFloatEnvironment environment;
         Nvfp4Blocks rule(a.matrix(), *amax, block_rows, scales);
         if (rounding_seed)
-            rule.round_stochastically(casts_of(instruction_set()).find(source_type, NBIT_DATA_TYPE_FLOAT32),
+            rule.round_stochastically(scaled_rows_of(instruction_set()).encode_stochastically.find(source_type),
                                       *rounding_seed);
         quantize(c, a, {block_rows, block_of(NBIT_SCALING_NVFP4_1X16).columns}, rule);
     });

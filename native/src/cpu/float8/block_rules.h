@@ -1,9 +1,7 @@
 // The rules of the block formats, for quantize_part.
 #pragma once
-#include "cpu/cast.h"
 #include "cpu/elements.h"
 #include "cpu/float8/quantize_blocks.h"
-#include "cpu/float8/stochastic_rounding.h"
 
 namespace nbit
 {
@@ -61,10 +59,9 @@ public:
           scale_count_(layout.scale_count()), scales_(scales)
     {
     }
-    // `widen` casts the source to float32.
-    void round_stochastically(CastKernel widen, uint64_t seed)
+    void round_stochastically(EncodeStochastically kernel, uint64_t seed)
     {
-        widen_ = widen;
+        encode_ = kernel;
         seed_ = seed;
     }
     float factor(float amax, int64_t index) const
@@ -78,20 +75,17 @@ public:
     void encode(const BlockQuantization& job, int64_t row, int64_t column, int64_t count, const float* factors,
                 uint8_t* codes) const
     {
-        if (!widen_) return job.encode(job.source_at(row, column), count, factors, codes);
-        float numbers[most_quantized_columns];
-        widen_(job.source_at(row, column), count, 1, numbers, false);
-        const int64_t step = job.transpose ? job.rows : 1; // from one element's index to the next one's
-        const int64_t first = job.transpose ? column * job.rows + row : row * job.columns + column;
-        for (int64_t i = 0; i < count; ++i)
-            codes[i] = rounded_stochastically_to_4_bits(numbers[i] * factors[i], seed_, first + i * step).bits;
+        if (!encode_) return job.encode(job.source_at(row, column), count, factors, codes);
+        const RandomSequence random = job.transpose ? RandomSequence{seed_, column * job.rows + row, job.rows}
+                                                    : RandomSequence{seed_, row * job.columns + column, 1};
+        encode_(job.source_at(row, column), count, factors, random, codes);
     }
 
 private:
     Nvfp4Rule rule_;
     int64_t block_rows_, scale_columns_, scale_count_;
     uint8_t* scales_;
-    CastKernel widen_ = nullptr; // null to round to nearest
+    EncodeStochastically encode_ = nullptr; // null to round to nearest
     uint64_t seed_ = 0;
 };
 

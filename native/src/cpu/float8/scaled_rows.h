@@ -18,6 +18,15 @@ using LargestOfBlocks = void (*)(const float* largest, int64_t count, int64_t si
 // codes[i] = the code of source[i] * factors[i], the product rounded to float32 first. One byte a code, also of E2M1.
 using EncodeRow = void (*)(const void* source, int64_t count, const float* factors, uint8_t* codes);
 
+// codes[i] = the code of E2M1 that source[i] * factors[i] is rounded to stochastically, with the random number of
+// element first + i * step.
+struct RandomSequence {
+    uint64_t seed;
+    int64_t first, step;
+};
+using EncodeStochastically = void (*)(const void* source, int64_t count, const float* factors,
+                                      const RandomSequence& random, uint8_t* codes);
+
 // packed[i] = codes[2 * i] | codes[2 * i + 1] << 4, where the last code may be missing.
 using PackPairs = void (*)(const uint8_t* codes, int64_t count, uint8_t* packed);
 
@@ -36,6 +45,7 @@ struct ScaledRowsTable {
     FormatKernels<RaiseLargest> raise;
     LargestOfBlocks largest_of_blocks;
     FormatKernels<EncodeRow> encode[code_format_count];
+    FormatKernels<EncodeStochastically> encode_stochastically;
     PackPairs pack_pairs;
     FormatKernels<DecodeRow> decode[code_format_count];
     TransposeBytes transpose;

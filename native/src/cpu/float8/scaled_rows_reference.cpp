@@ -1,6 +1,7 @@
 // The plain twin of what quantizers of scaled matrices are made of.
 #include "cpu/elements.h"
 #include "cpu/float8/scaled_rows.h"
+#include "cpu/float8/stochastic_rounding.h"
 
 namespace nbit::reference
 {
@@ -26,6 +27,16 @@ template <class Format, class T> void encode(const void* source, int64_t count, 
 {
     for (int64_t i = 0; i < count; ++i)
         codes[i] = from_float<Format>(to_float(load_element<T>(source, i)) * factors[i]).bits;
+}
+
+template <class T>
+void encode_stochastically(const void* source, int64_t count, const float* factors, const RandomSequence& random,
+                           uint8_t* codes)
+{
+    for (int64_t i = 0; i < count; ++i)
+        codes[i] = rounded_stochastically_to_4_bits(to_float(load_element<T>(source, i)) * factors[i], random.seed,
+                                                    random.first + i * random.step)
+                       .bits;
 }
 
 void pack_pairs(const uint8_t* codes, int64_t count, uint8_t* packed)
@@ -63,9 +74,13 @@ constexpr auto decoders = make_format_kernels<DecodeRow>([]<class T> { return de
 } // namespace
 
 constinit const ScaledRowsTable scaled_rows = {
-    make_format_kernels<RaiseLargest>([]<class T> { return raise<T>; }), largest_of_blocks,
-    {encoders<Float8E4M3>, encoders<Float8E5M2>, encoders<Float4E2M1>},  pack_pairs,
-    {decoders<Float8E4M3>, decoders<Float8E5M2>, decoders<Float4E2M1>},  transpose,
+    make_format_kernels<RaiseLargest>([]<class T> { return raise<T>; }),
+    largest_of_blocks,
+    {encoders<Float8E4M3>, encoders<Float8E5M2>, encoders<Float4E2M1>},
+    make_format_kernels<EncodeStochastically>([]<class T> { return encode_stochastically<T>; }),
+    pack_pairs,
+    {decoders<Float8E4M3>, decoders<Float8E5M2>, decoders<Float4E2M1>},
+    transpose,
 };
 
 } // namespace nbit::reference

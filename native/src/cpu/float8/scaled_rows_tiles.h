@@ -1,6 +1,8 @@
 // The loops of what quantizers of scaled matrices are made of, for all instruction sets.
 #pragma once
+#include "cpu/conversions_scalar.h"
 #include "cpu/float8/scaled_rows.h"
+#include "cpu/random_bits.h"
 #include "cpu/tiles.h"
 
 #include <algorithm>
@@ -51,7 +53,54 @@ template <class Set, class T> void raise_largest(const void* source, const Matri
         raise_rows<Set, 1>(row + r * part.stride, part.columns, part.stride, largest);
 }
 
-// The compiler makes vectors of these, which needs the order of the bits for a maximum.
+// The compiler makes vectors of the loops below. Without branches: what rounded_stochastically_to_4_bits does.
+constexpr int64_t stochastic_size = 64; // codes at once
+
+inline void make_random_numbers(const RandomSequence& random, int64_t first, float* numbers)
+{
+    for (int64_t i = 0; i < stochastic_size; ++i) {
+        const uint64_t bits = random_bits(random.seed, random.first + (first + i) * random.step);
+        numbers[i] = static_cast<float>(static_cast<int32_t>(bits >> 40)) * 0x1p-24f;
+    }
+}
+
+inline void round_stochastically(const float* values, const float* random, uint8_t* codes)
+{
+    constexpr int m = Float4E2M1::mantissa_bits;
+    for (int64_t i = 0; i < stochastic_size; ++i) {
+        const uint32_t bits = float_bits(values[i]), magnitude = bits & magnitude_mask;
+        const uint32_t clamped = scalar::smaller(magnitude, float_bits(Float4E2M1::largest));
+        // The exponent, at least 0: its power of two divides by a product, which is exact
+        const uint32_t power = scalar::larger(clamped & infinity_bits, float_bits(1.0f));
+        const float steps = bits_float(clamped) * bits_float(float_bits(2.0f) + float_bits(1.0f) - power);
+        const auto whole = static_cast<int32_t>(steps);
+        const int32_t up = random[i] < steps - static_cast<float>(whole) ? 1 : 0;
+        const uint32_t code =
+            ((power - float_bits(1.0f)) >> (float_mantissa_bits - m)) + static_cast<uint32_t>(whole + up);
+        codes[i] = static_cast<uint8_t>(scalar::select(scalar::is_nan(magnitude), 7, (bits >> 28 & 8) | code));
+    }
+}
+
+template <class Set, class T>
+void encode_stochastically(const void* elements, int64_t count, const float* factors, const RandomSequence& random,
+                           uint8_t* codes)
+{
+    const auto* source = static_cast<const T*>(elements);
+    for (int64_t i = 0; i < count; i += stochastic_size) {
+        const int64_t length = std::min(stochastic_size, count - i);
+        const PaddedTile<T, stochastic_size> numbers(source + i, length);
+        const PaddedTile<float, stochastic_size> scales(factors + i, length);
+        alignas(cache_line) float values[stochastic_size], chances[stochastic_size];
+        alignas(cache_line) uint8_t found[stochastic_size];
+        for (int64_t j = 0; j < stochastic_size; j += Set::tile_size)
+            Set::store(values + j, Set::product(Set::load(numbers.data + j), Set::load(scales.data + j)), false);
+        make_random_numbers(random, i, chances);
+        round_stochastically(values, chances, found);
+        std::copy_n(found, length, codes + i);
+    }
+}
+
+// Magnitudes are in the order of their bits, of which the compiler makes vectors.
 inline float largest_of(const float* numbers, int64_t count)
 {
     int32_t most = 0;
@@ -138,6 +187,7 @@ template <class Set> consteval ScaledRowsTable make_scaled_rows()
         largest_of_blocks,
         {encoders.template operator()<Float8E4M3>(), encoders.template operator()<Float8E5M2>(),
          encoders.template operator()<Float4E2M1>()},
+        make_format_kernels<EncodeStochastically>([]<class T> { return encode_stochastically<Set, T>; }),
         pack_pairs,
         {decoders.template operator()<Float8E4M3>(), decoders.template operator()<Float8E5M2>(),
          decoders.template operator()<Float4E2M1>()},
