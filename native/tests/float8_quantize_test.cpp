@@ -142,6 +142,24 @@ TEST(Float8QuantizeCall, TakesNullForScaleInverseAndAmax)
     EXPECT_EQ(call.codes, (std::vector<uint8_t>{0x3c, 0xc0, 9, 9}));
 }
 
+TEST(AmaxErrors, SayWhatIsAllowedAndWriteNothing)
+{
+    const Context context = cpu_context(1);
+    const std::vector<float> source{1, 2};
+    float amax = 5;
+    const auto message = [&](int32_t type, const void* from, int64_t count, float* to) {
+        EXPECT_EQ(nbit_amax_compute(context.get(), type, from, count, to), NBIT_STATUS_INVALID_ARGUMENT);
+        EXPECT_EQ(amax, 5);
+        return last_error();
+    };
+    EXPECT_EQ(message(24, source.data(), 2, &amax),
+              "source_type is 24 (float8_e4m3fn); allowed are float32 (6), float16 (5) and bfloat16 (15)");
+    EXPECT_EQ(message(float32, nullptr, 2, &amax), "source is null; give the address of memory for it");
+    EXPECT_EQ(message(float32, source.data(), 2, nullptr), "amax is null; give the address of memory for it");
+    EXPECT_EQ(message(float32, source.data(), -1, &amax),
+              "count is -1; allowed are 0 to 2305843009213693951 elements of 4 bytes");
+}
+
 TEST(Float8QuantizeErrors, SayWhatIsAllowedAndWriteNothing)
 {
     Quantization call;

@@ -341,7 +341,7 @@ INSTANTIATE_TEST_SUITE_P(
                             "(15)"},
         WrongMultiplication{"Negative", [](Multiplication& call) { call.k = -3; },
                             "m is 2 and k is -3; neither may be negative, and together they may have at most "
-                            "9223372036854775807 elements of 1 bytes"},
+                            "2305843009213693951 elements of 4 bytes"},
         WrongMultiplication{"NoCodes", [](Multiplication& call) { call.a = nullptr; },
                             "a is null; give the address of memory for it"},
         WrongMultiplication{"NoScales", [](Multiplication& call) { call.b_scales = nullptr; },

@@ -56,7 +56,7 @@ inline void require_scaling(const ScaledMatrixNames& names, int32_t format, int3
 inline ScaledMatrixRegions checked_regions(const ScaledMatrixNames& names, const ScaledMatrix& matrix,
                                            const Extent& rows, const Extent& columns)
 {
-    checked_bytes(rows, columns, 1);
+    checked_bytes(rows, columns, sizeof(float)); // what elements become
     const int64_t scale_bytes = matrix.scale_count() * data_type_size(scale_type_of(matrix.scaling));
     const int64_t amax_bytes = matrix.scaling == NBIT_SCALING_NVFP4_1X16 ? sizeof(float) : 0;
     const ScaledMatrixRegions regions{{names.codes, matrix.codes, matrix.row_bytes() * matrix.rows},
