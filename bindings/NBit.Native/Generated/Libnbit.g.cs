@@ -497,4 +497,173 @@ public static unsafe partial class Libnbit
     [LibraryImport(Library)]
     [return: NativeTypeName("int32_t")]
     public static partial int nbit_optimizer_step([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int optimizer, [NativeTypeName("int64_t")] long step, [NativeTypeName("float")] float learning_rate, [NativeTypeName("float")] float beta1, [NativeTypeName("float")] float beta2, [NativeTypeName("float")] float beta3, [NativeTypeName("float")] float alpha, [NativeTypeName("float")] float epsilon, [NativeTypeName("float")] float weight_decay, [NativeTypeName("float")] float gradient_scale, [NativeTypeName("float")] float max_unorm, [NativeTypeName("int32_t")] int skip_zeros, [NativeTypeName("int64_t")] long tensors, [NativeTypeName("const int64_t *")] long* counts, [NativeTypeName("int32_t")] int type, [NativeTypeName("void *const *")] void** parameters, [NativeTypeName("const void *const *")] void** gradients, [NativeTypeName("int32_t")] int state_type, [NativeTypeName("void *const *")] void** state1, [NativeTypeName("void *const *")] void** state2, [NativeTypeName("float *const *")] float** absmax1, [NativeTypeName("float *const *")] float** absmax2, [NativeTypeName("const uint64_t *")] ulong* rounding_seeds);
+
+    /// <summary>Finds the amax of float8 scaling: *amax = max |source[i]|, where NaN is left out; 0 if nothing is left.</summary>
+    /// <param name="context">Where to work.</param>
+    /// <param name="source_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="source">count elements, of any alignment.</param>
+    /// <param name="count">0 or more.</param>
+    /// <param name="amax">Receives one float32 in the context's memory; what was there does not matter.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_amax_compute([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int source_type, [NativeTypeName("const void *")] void* source, [NativeTypeName("int64_t")] long count, [NativeTypeName("float *")] float* amax);
+
+    /// <summary>Makes scales of amax, as Transformer Engine's current scaling does: scale = 448 or 57344, the largest number of the format, / max(amax, epsilon), and scale_inverse = 1 / scale, both rounded to float32.</summary>
+    /// <remarks>The scale of an amax that is 0, infinite or NaN is 1. A quotient that is infinite in float32 becomes float32's largest number. Then powers of two round down.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="format">float8_e4m3fn or float8_e5m2, of nbit_data_type.</param>
+    /// <param name="power_of_two">1 to round scales down to powers of two, otherwise 0.</param>
+    /// <param name="epsilon">The least amax, finite, 0 or more.</param>
+    /// <param name="amax">count float32.</param>
+    /// <param name="count">0 or more.</param>
+    /// <param name="scale">Receives count float32.</param>
+    /// <param name="scale_inverse">Receives count float32.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_scale_compute([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int format, [NativeTypeName("int32_t")] int power_of_two, [NativeTypeName("float")] float epsilon, [NativeTypeName("const float *")] float* amax, [NativeTypeName("int64_t")] long count, [NativeTypeName("float *")] float* scale, [NativeTypeName("float *")] float* scale_inverse);
+
+    /// <summary>Moves the amax histories of delayed scaling on by one step and makes the scales of the next one.</summary>
+    /// <remarks>Row 0 of a history is the amax of the step that ends. For each column, amax is that (most recent) or the largest one of all rows, without NaN. Then rows 2 and above move up by one, row 0 becomes the last row, and 0 takes its place; so the window has as many steps as rows. If amax is finite and above 0, scale = largest number of the format * 2^-margin / amax, rounded to float32, or float32's largest number if that is infinite; otherwise scale stays. rule says what is different. With max an infinite amax keeps a scale as it is until it has left the window.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="rule">One of nbit_history_rule.</param>
+    /// <param name="algorithm">One of nbit_amax_algorithm.</param>
+    /// <param name="format">float8_e4m3fn or float8_e5m2, of nbit_data_type.</param>
+    /// <param name="margin">Finite; 0 is usual.</param>
+    /// <param name="history">Row-major [length, columns].</param>
+    /// <param name="length">1 or more.</param>
+    /// <param name="columns">0 or more: one a tensor.</param>
+    /// <param name="scale">columns float32.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_amax_history_update([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int rule, [NativeTypeName("int32_t")] int algorithm, [NativeTypeName("int32_t")] int format, [NativeTypeName("float")] float margin, [NativeTypeName("float *")] float* history, [NativeTypeName("int64_t")] long length, [NativeTypeName("int64_t")] long columns, [NativeTypeName("float *")] float* scale);
+
+    /// <summary>Quantizes to float8 with one scale (NBIT_SCALING_TENSOR), as delayed and current scaling do: code = round(source * scale).</summary>
+    /// <remarks>The product is rounded to float32, then to the format, to nearest, ties to even. Numbers above the format's largest one, infinities among them, get its code; NaN gets the code 0x7f; -0 keeps its sign. Nothing needs alignment, and the result does not depend on the calling thread's floating-point mode.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="source_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="source">Row-major [rows, columns].</param>
+    /// <param name="rows">0 or more.</param>
+    /// <param name="columns">0 or more.</param>
+    /// <param name="format">float8_e4m3fn or float8_e5m2, of nbit_data_type.</param>
+    /// <param name="scale">One float32 in the context's memory, finite and above 0, or null for 1.</param>
+    /// <param name="codes">Receives [rows, columns], or null.</param>
+    /// <param name="transposed_codes">Receives the same codes as [columns, rows], or null. One of the two is not null. Products read codes either way and need no transposed ones.</param>
+    /// <param name="scale_inverse">Receives one float32 in the context's memory, 1 / scale, or null.</param>
+    /// <param name="amax">Null, or one float32 in the context's memory that becomes max(amax, max |source|), NaN left out: row 0 of a column of delayed scaling's history.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_float8_quantize([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int source_type, [NativeTypeName("const void *")] void* source, [NativeTypeName("int64_t")] long rows, [NativeTypeName("int64_t")] long columns, [NativeTypeName("int32_t")] int format, [NativeTypeName("const float *")] float* scale, [NativeTypeName("uint8_t *")] byte* codes, [NativeTypeName("uint8_t *")] byte* transposed_codes, [NativeTypeName("float *")] float* scale_inverse, [NativeTypeName("float *")] float* amax);
+
+    /// <summary>Quantizes to MXFP8 as Transformer Engine does: scales are powers of two, rounded up, so that no block saturates.</summary>
+    /// <remarks>The exponent e of a block is that of amax * (1 / 448) or (1 / 57344), rounded to float32 and then up to a power of two, at least 2^-127 and at most 2^127; amax leaves NaN out. Codes are those of source * 2^-e by nbit_float8_quantize's rule. Nothing needs alignment, and the result does not depend on the calling thread's floating-point mode.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="source_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="source">Row-major [rows, columns].</param>
+    /// <param name="rows">0 or more.</param>
+    /// <param name="columns">0 or more.</param>
+    /// <param name="format">float8_e4m3fn or float8_e5m2, of nbit_data_type.</param>
+    /// <param name="scaling">NBIT_SCALING_MXFP8_1X32, 32X1 or 32X32: rows that are summed over, columns that are summed over (which are not transposed), or both.</param>
+    /// <param name="codes">Receives [rows, columns].</param>
+    /// <param name="scales">Receives float8_e8m0fnu, as many as nbit_scaling says.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_mxfp8_quantize([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int source_type, [NativeTypeName("const void *")] void* source, [NativeTypeName("int64_t")] long rows, [NativeTypeName("int64_t")] long columns, [NativeTypeName("int32_t")] int format, [NativeTypeName("int32_t")] int scaling, [NativeTypeName("uint8_t *")] byte* codes, [NativeTypeName("uint8_t *")] byte* scales);
+
+    /// <summary>Quantizes to float8 in blocks with float32 scales, as Transformer Engine's Float8BlockScaling does.</summary>
+    /// <remarks>Scales of blocks are made of their amax as in nbit_scale_compute, but that an infinite quotient becomes the largest number of the source's type. Codes follow nbit_float8_quantize's rule. Nothing needs alignment, and the result does not depend on the calling thread's floating-point mode.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="source_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="source">Row-major [rows, columns].</param>
+    /// <param name="rows">0 or more.</param>
+    /// <param name="columns">0 or more.</param>
+    /// <param name="transpose">1 to quantize the transpose of the source, which is the operand whose columns are summed over: then codes and scales are those of a matrix [columns, rows]. Otherwise 0.</param>
+    /// <param name="format">float8_e4m3fn or float8_e5m2, of nbit_data_type.</param>
+    /// <param name="scaling">NBIT_SCALING_FLOAT8_1X128 or NBIT_SCALING_FLOAT8_128X128.</param>
+    /// <param name="power_of_two">1 to round scales down to powers of two, which is usual, otherwise 0.</param>
+    /// <param name="epsilon">The least amax, finite, 0 or more.</param>
+    /// <param name="codes">Receives rows * columns codes.</param>
+    /// <param name="scale_inverses">Receives float32, 1 / scale, as many as nbit_scaling says.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_float8_block_quantize([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int source_type, [NativeTypeName("const void *")] void* source, [NativeTypeName("int64_t")] long rows, [NativeTypeName("int64_t")] long columns, [NativeTypeName("int32_t")] int transpose, [NativeTypeName("int32_t")] int format, [NativeTypeName("int32_t")] int scaling, [NativeTypeName("int32_t")] int power_of_two, [NativeTypeName("float")] float epsilon, [NativeTypeName("uint8_t *")] byte* codes, [NativeTypeName("float *")] float* scale_inverses);
+
+    /// <summary>Quantizes to NVFP4 (NBIT_SCALING_NVFP4_1X16) as Transformer Engine does.</summary>
+    /// <remarks>With s = min(2688 / amax, float32's largest number), or 1 if amax or s is 0, the scale of a block is block_amax * (s * (1 / 6)) rounded to float8_e4m3fn, and codes are source * min(1 / (scale * (1 / s)), float32's largest number) rounded to float4_e2m1: every operation is rounded to float32 first. block_amax leaves NaN out. NaN gets the code of 6; a negative number keeps its sign where it becomes 0. Nothing needs alignment, and the result does not depend on the calling thread's floating-point mode.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="source_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="source">Row-major [rows, columns].</param>
+    /// <param name="rows">0 or more.</param>
+    /// <param name="columns">0 or more.</param>
+    /// <param name="transpose">1 to quantize the transpose of the source, otherwise 0, as in nbit_float8_block_quantize.</param>
+    /// <param name="block_rows">1, or 16 for blocks of 16 x 16 elements, which is usual for weights: their 16 rows get the same scale.</param>
+    /// <param name="amax">One float32 in the context's memory: that of the source by nbit_amax_compute.</param>
+    /// <param name="rounding_seed">Null to round codes to nearest, ties to even. Or one number in the context's memory: codes are rounded up with the probability of what was cut off, by random numbers made of the seed and the element's index in the codes' matrix, which is usual for gradients. Give another seed in every step.</param>
+    /// <param name="codes">Receives float4_e2m1fn_x2: rows of ceil(columns / 2) bytes, or of ceil(rows / 2) for the transpose. The upper half of a row's last byte is 0 where its elements are odd in number.</param>
+    /// <param name="scales">Receives float8_e4m3fn, as many as nbit_scaling says.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_nvfp4_quantize([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int source_type, [NativeTypeName("const void *")] void* source, [NativeTypeName("int64_t")] long rows, [NativeTypeName("int64_t")] long columns, [NativeTypeName("int32_t")] int transpose, [NativeTypeName("int64_t")] long block_rows, [NativeTypeName("const float *")] float* amax, [NativeTypeName("const uint64_t *")] ulong* rounding_seed, [NativeTypeName("uint8_t *")] byte* codes, [NativeTypeName("uint8_t *")] byte* scales);
+
+    /// <summary>Transposes a matrix of bfloat16 and transforms its columns, now rows, by Transformer Engine's random Hadamard transform: 16 elements after the other become (x * S * H) / 4.</summary>
+    /// <remarks>S has the signs + + + - + - - - - - - + - + - - on its diagonal, H is Sylvester's Hadamard matrix. Sums are made in float32 and rounded to bfloat16. Both operands of a product that is summed over the source's rows may be transformed: but for rounding it stays what it was, and outliers are spread over 16 elements before NVFP4 quantizes them.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="source">Row-major [rows, columns] of bfloat16, of any alignment.</param>
+    /// <param name="rows">0 or more.</param>
+    /// <param name="columns">0 or more.</param>
+    /// <param name="target">Receives bfloat16, [columns, 16 * ceil(rows / 16)]: the last 16 elements of a row are those of the source with zeros after them. Overlaps no other argument.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_hadamard_transform([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("const uint16_t *")] ushort* source, [NativeTypeName("int64_t")] long rows, [NativeTypeName("int64_t")] long columns, [NativeTypeName("uint16_t *")] ushort* target);
+
+    /// <summary>Makes numbers of a scaled matrix: target = round(code * scale), the product rounded to float32 first. For NBIT_SCALING_NVFP4_1X16 scale is scale * amax * (1 / 2688), rounded after each product. Nothing but float32 scales needs alignment, and the result does not depend on the calling thread's floating-point mode.</summary>
+    /// <param name="context">Where to work.</param>
+    /// <param name="format">The codes' type, of nbit_data_type, as nbit_scaling says.</param>
+    /// <param name="scaling">One of nbit_scaling.</param>
+    /// <param name="codes">[rows, columns].</param>
+    /// <param name="rows">0 or more.</param>
+    /// <param name="columns">0 or more.</param>
+    /// <param name="scales">As nbit_scaling says.</param>
+    /// <param name="amax">One float32 for NBIT_SCALING_NVFP4_1X16, not read for others.</param>
+    /// <param name="target_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="target">Receives [rows, columns]; overlaps no other argument.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_scaled_dequantize([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int32_t")] int format, [NativeTypeName("int32_t")] int scaling, [NativeTypeName("const uint8_t *")] byte* codes, [NativeTypeName("int64_t")] long rows, [NativeTypeName("int64_t")] long columns, [NativeTypeName("const void *")] void* scales, [NativeTypeName("const float *")] float* amax, [NativeTypeName("int32_t")] int target_type, [NativeTypeName("void *")] void* target);
+
+    /// <summary>Multiplies scaled matrices: target[i, j] = round(sum of a[i, t] * b[j, t] over t + bias[j]), or that and what was in target.</summary>
+    /// <remarks>The products of a linear layer with weight [out, in], tokens x [rows, in] and gradient dy [rows, out]: y = (x, weight), neither transposed; the gradient of x = (dy, weight transposed); the gradient of the weight = (dy transposed, x transposed). With NBIT_SCALING_TENSOR all three read the same codes. With block scalings the last two take operands that were quantized along the dimension that is summed over: MXFP8_32X1, which is given as transposed, or the transposed codes of the others, which are not. Sums of products of codes, which bfloat16 and float32 hold exactly, are made in float32, in an order that the instruction set chooses. Scales of blocks are multiplied with their codes; if that is not exact, because they are not powers of two, in float32. Sums are multiplied with the scale of the whole a, then of b, the bias is added, and then the target, each rounded to float32; last comes the rounding to the target. Denormal numbers among codes * scales and among their products may count as 0. Infinities and NaN propagate as in IEEE arithmetic. A result does not depend on the number of threads. Nothing but float32 scales needs alignment, and the result does not depend on the calling thread's floating-point mode.</remarks>
+    /// <param name="context">Where to work.</param>
+    /// <param name="m">0 or more.</param>
+    /// <param name="n">0 or more.</param>
+    /// <param name="k">0 or more.</param>
+    /// <param name="a_format">The type of a's codes, of nbit_data_type, as nbit_scaling says.</param>
+    /// <param name="a_scaling">One of nbit_scaling.</param>
+    /// <param name="a">Codes, row-major [m, k], or [k, m] if a_transposed is 1.</param>
+    /// <param name="a_scales">The scales of a as it is stored.</param>
+    /// <param name="a_amax">One float32 for NBIT_SCALING_NVFP4_1X16, not read for others.</param>
+    /// <param name="a_transposed">0 or 1.</param>
+    /// <param name="b_format">As a_format; the two may differ.</param>
+    /// <param name="b_scaling">As a_scaling; the two may differ.</param>
+    /// <param name="b">Codes, row-major [n, k], or [k, n] if b_transposed is 1.</param>
+    /// <param name="b_scales">The scales of b as it is stored.</param>
+    /// <param name="b_amax">As a_amax.</param>
+    /// <param name="b_transposed">0 or 1.</param>
+    /// <param name="bias_type">float32, float16 or bfloat16, of nbit_data_type. Ignored without a bias.</param>
+    /// <param name="bias">Null, or n elements. Transformer Engine's float8 products take a bias in bfloat16 where the target is float32: round it before.</param>
+    /// <param name="accumulate">1 to add to target, as for gradients of several microbatches; 0 to overwrite it.</param>
+    /// <param name="target_type">float32, float16 or bfloat16, of nbit_data_type.</param>
+    /// <param name="target">[m, n]; overlaps no other argument.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_scaled_multiply([NativeTypeName("nbit_context *")] nbit_context* context, [NativeTypeName("int64_t")] long m, [NativeTypeName("int64_t")] long n, [NativeTypeName("int64_t")] long k, [NativeTypeName("int32_t")] int a_format, [NativeTypeName("int32_t")] int a_scaling, [NativeTypeName("const uint8_t *")] byte* a, [NativeTypeName("const void *")] void* a_scales, [NativeTypeName("const float *")] float* a_amax, [NativeTypeName("int32_t")] int a_transposed, [NativeTypeName("int32_t")] int b_format, [NativeTypeName("int32_t")] int b_scaling, [NativeTypeName("const uint8_t *")] byte* b, [NativeTypeName("const void *")] void* b_scales, [NativeTypeName("const float *")] float* b_amax, [NativeTypeName("int32_t")] int b_transposed, [NativeTypeName("int32_t")] int bias_type, [NativeTypeName("const void *")] void* bias, [NativeTypeName("int32_t")] int accumulate, [NativeTypeName("int32_t")] int target_type, [NativeTypeName("void *")] void* target);
 }

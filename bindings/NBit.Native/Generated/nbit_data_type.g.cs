@@ -30,4 +30,6 @@ public enum nbit_data_type
     NBIT_DATA_TYPE_FLOAT8_E4M3FN = 24,
     /// <summary>OCP MX scale: a power of two.</summary>
     NBIT_DATA_TYPE_FLOAT8_E8M0FNU = 44,
+    /// <summary>Two 4-bit floating point codes of OCP MX (E2M1: 0, 0.5, 1, 1.5, 2, 3, 4, 6 and a sign) in a byte. The code of the first element is in the lower four bits.</summary>
+    NBIT_DATA_TYPE_FLOAT4_E2M1FN_X2 = 45,
 }

@@ -71,6 +71,9 @@ enum nbit_data_type {
     NBIT_DATA_TYPE_FLOAT8_E4M3FN = 24,
     /// OCP MX scale: a power of two.
     NBIT_DATA_TYPE_FLOAT8_E8M0FNU = 44,
+    /// Two 4-bit floating point codes of OCP MX (E2M1: 0, 0.5, 1, 1.5, 2, 3, 4, 6 and a sign) in a byte. The code of
+    /// the first element is in the lower four bits.
+    NBIT_DATA_TYPE_FLOAT4_E2M1FN_X2 = 45,
 };
 
 /// 4-bit codes. The numbers are bitsandbytes'.
@@ -95,6 +98,51 @@ enum nbit_optimizer {
     NBIT_OPTIMIZER_ADAGRAD = 4,
     /// AdEMAMix. Weight decay comes after the update.
     NBIT_OPTIMIZER_ADEMAMIX = 5,
+};
+
+/// How a matrix is scaled: which elements share a scale, and what scales are. Those of Transformer Engine.
+///
+/// A scaled matrix is codes, row-major [rows, columns], and scales. Blocks begin at row 0 and column 0, those at the
+/// ends may be smaller, and their scales are row-major, without padding. An element is its code times its scale.
+enum nbit_scaling {
+    /// One float32 for the whole matrix, 1 / the scale that it was quantized with. Codes are float8_e4m3fn or
+    /// float8_e5m2. Delayed and current scaling.
+    NBIT_SCALING_TENSOR = 0,
+    /// Blocks of 32 elements of a row, with one float8_e8m0fnu each: [rows, ceil(columns / 32)]. Codes are
+    /// float8_e4m3fn or float8_e5m2. MXFP8's operand whose rows are summed over.
+    NBIT_SCALING_MXFP8_1X32 = 1,
+    /// Blocks of 32 elements of a column: [ceil(rows / 32), columns]. MXFP8's operand whose columns are summed over.
+    NBIT_SCALING_MXFP8_32X1 = 2,
+    /// Blocks of 32 x 32 elements: [ceil(rows / 32), ceil(columns / 32)]. For weights.
+    NBIT_SCALING_MXFP8_32X32 = 3,
+    /// Blocks of 128 elements of a row, with one float32 each, 1 / the scale that they were quantized with: [rows,
+    /// ceil(columns / 128)]. Codes are float8_e4m3fn or float8_e5m2. Float8 block scaling of activations and gradients.
+    NBIT_SCALING_FLOAT8_1X128 = 4,
+    /// Blocks of 128 x 128 elements: [ceil(rows / 128), ceil(columns / 128)]. Float8 block scaling of weights.
+    NBIT_SCALING_FLOAT8_128X128 = 5,
+    /// Blocks of 16 elements of a row, with one float8_e4m3fn each: [rows, ceil(columns / 16)]. An element is code *
+    /// (scale * amax * (1 / 2688)), with one amax for the whole matrix. Codes are float4_e2m1fn_x2, and a row has
+    /// ceil(columns / 2) bytes.
+    NBIT_SCALING_NVFP4_1X16 = 6,
+};
+
+/// Which amax of a history scales the next step.
+enum nbit_amax_algorithm {
+    /// The largest one.
+    NBIT_AMAX_ALGORITHM_MAX = 0,
+    /// That of the last step.
+    NBIT_AMAX_ALGORITHM_MOST_RECENT = 1,
+};
+
+/// The variants of Transformer Engine's update of delayed scaling.
+enum nbit_history_rule {
+    /// The kernel that updates all tensors at once, its default: a column whose first row is 0 is left alone.
+    NBIT_HISTORY_RULE_FUSED = 0,
+    /// The kernel for a single tensor: every column moves on.
+    NBIT_HISTORY_RULE_SINGLE_TENSOR = 1,
+    /// The update in Python: every column moves on, NaN in a history keeps the scale, and the scale is made of a
+    /// reciprocal, so that it may differ in the last bit.
+    NBIT_HISTORY_RULE_UNFUSED = 2,
 };
 
 /// Where a context works.
@@ -649,6 +697,221 @@ NBIT_EXPORT int32_t nbit_optimizer_step(nbit_context* context, int32_t optimizer
                                         const void* const* gradients, int32_t state_type, void* const* state1,
                                         void* const* state2, float* const* absmax1, float* const* absmax2,
                                         const uint64_t* rounding_seeds);
+
+/// Finds the amax of float8 scaling: *amax = max |source[i]|, where NaN is left out; 0 if nothing is left.
+/// \param context Where to work.
+/// \param source_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param source count elements, of any alignment.
+/// \param count 0 or more.
+/// \param amax Receives one float32 in the context's memory; what was there does not matter.
+NBIT_EXPORT int32_t nbit_amax_compute(nbit_context* context, int32_t source_type, const void* source, int64_t count,
+                                      float* amax);
+
+/// Makes scales of amax, as Transformer Engine's current scaling does: scale = 448 or 57344, the largest number of the
+/// format, / max(amax, epsilon), and scale_inverse = 1 / scale, both rounded to float32.
+///
+/// The scale of an amax that is 0, infinite or NaN is 1. A quotient that is infinite in float32 becomes float32's
+/// largest number. Then powers of two round down.
+/// \param context Where to work.
+/// \param format float8_e4m3fn or float8_e5m2, of nbit_data_type.
+/// \param power_of_two 1 to round scales down to powers of two, otherwise 0.
+/// \param epsilon The least amax, finite, 0 or more.
+/// \param amax count float32.
+/// \param count 0 or more.
+/// \param scale Receives count float32.
+/// \param scale_inverse Receives count float32.
+NBIT_EXPORT int32_t nbit_scale_compute(nbit_context* context, int32_t format, int32_t power_of_two, float epsilon,
+                                       const float* amax, int64_t count, float* scale, float* scale_inverse);
+
+/// Moves the amax histories of delayed scaling on by one step and makes the scales of the next one.
+///
+/// Row 0 of a history is the amax of the step that ends. For each column, amax is that (most recent) or the largest one
+/// of all rows, without NaN. Then rows 2 and above move up by one, row 0 becomes the last row, and 0 takes its place;
+/// so the window has as many steps as rows. If amax is finite and above 0, scale = largest number of the format *
+/// 2^-margin / amax, rounded to float32, or float32's largest number if that is infinite; otherwise scale stays. rule
+/// says what is different. With max an infinite amax keeps a scale as it is until it has left the window.
+/// \param context Where to work.
+/// \param rule One of nbit_history_rule.
+/// \param algorithm One of nbit_amax_algorithm.
+/// \param format float8_e4m3fn or float8_e5m2, of nbit_data_type.
+/// \param margin Finite; 0 is usual.
+/// \param history Row-major [length, columns].
+/// \param length 1 or more.
+/// \param columns 0 or more: one a tensor.
+/// \param scale columns float32.
+NBIT_EXPORT int32_t nbit_amax_history_update(nbit_context* context, int32_t rule, int32_t algorithm, int32_t format,
+                                             float margin, float* history, int64_t length, int64_t columns,
+                                             float* scale);
+
+/// Quantizes to float8 with one scale (NBIT_SCALING_TENSOR), as delayed and current scaling do: code = round(source *
+/// scale).
+///
+/// The product is rounded to float32, then to the format, to nearest, ties to even. Numbers above the format's largest
+/// one, infinities among them, get its code; NaN gets the code 0x7f; -0 keeps its sign. Nothing needs alignment, and
+/// the result does not depend on the calling thread's floating-point mode.
+/// \param context Where to work.
+/// \param source_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param source Row-major [rows, columns].
+/// \param rows 0 or more.
+/// \param columns 0 or more.
+/// \param format float8_e4m3fn or float8_e5m2, of nbit_data_type.
+/// \param scale One float32 in the context's memory, finite and above 0, or null for 1.
+/// \param codes Receives [rows, columns], or null.
+/// \param transposed_codes Receives the same codes as [columns, rows], or null. One of the two is not null. Products
+/// read codes either way and need no transposed ones.
+/// \param scale_inverse Receives one float32 in the context's memory, 1 / scale, or null.
+/// \param amax Null, or one float32 in the context's memory that becomes max(amax, max |source|), NaN left out: row 0
+/// of a column of delayed scaling's history.
+NBIT_EXPORT int32_t nbit_float8_quantize(nbit_context* context, int32_t source_type, const void* source, int64_t rows,
+                                         int64_t columns, int32_t format, const float* scale, uint8_t* codes,
+                                         uint8_t* transposed_codes, float* scale_inverse, float* amax);
+
+/// Quantizes to MXFP8 as Transformer Engine does: scales are powers of two, rounded up, so that no block saturates.
+///
+/// The exponent e of a block is that of amax * (1 / 448) or (1 / 57344), rounded to float32 and then up to a power of
+/// two, at least 2^-127 and at most 2^127; amax leaves NaN out. Codes are those of source * 2^-e by
+/// nbit_float8_quantize's rule. Nothing needs alignment, and the result does not depend on the calling thread's
+/// floating-point mode.
+/// \param context Where to work.
+/// \param source_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param source Row-major [rows, columns].
+/// \param rows 0 or more.
+/// \param columns 0 or more.
+/// \param format float8_e4m3fn or float8_e5m2, of nbit_data_type.
+/// \param scaling NBIT_SCALING_MXFP8_1X32, 32X1 or 32X32: rows that are summed over, columns that are summed over
+/// (which are not transposed), or both.
+/// \param codes Receives [rows, columns].
+/// \param scales Receives float8_e8m0fnu, as many as nbit_scaling says.
+NBIT_EXPORT int32_t nbit_mxfp8_quantize(nbit_context* context, int32_t source_type, const void* source, int64_t rows,
+                                        int64_t columns, int32_t format, int32_t scaling, uint8_t* codes,
+                                        uint8_t* scales);
+
+/// Quantizes to float8 in blocks with float32 scales, as Transformer Engine's Float8BlockScaling does.
+///
+/// Scales of blocks are made of their amax as in nbit_scale_compute, but that an infinite quotient becomes the largest
+/// number of the source's type. Codes follow nbit_float8_quantize's rule. Nothing needs alignment, and the result does
+/// not depend on the calling thread's floating-point mode.
+/// \param context Where to work.
+/// \param source_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param source Row-major [rows, columns].
+/// \param rows 0 or more.
+/// \param columns 0 or more.
+/// \param transpose 1 to quantize the transpose of the source, which is the operand whose columns are summed over: then
+/// codes and scales are those of a matrix [columns, rows]. Otherwise 0.
+/// \param format float8_e4m3fn or float8_e5m2, of nbit_data_type.
+/// \param scaling NBIT_SCALING_FLOAT8_1X128 or NBIT_SCALING_FLOAT8_128X128.
+/// \param power_of_two 1 to round scales down to powers of two, which is usual, otherwise 0.
+/// \param epsilon The least amax, finite, 0 or more.
+/// \param codes Receives rows * columns codes.
+/// \param scale_inverses Receives float32, 1 / scale, as many as nbit_scaling says.
+NBIT_EXPORT int32_t nbit_float8_block_quantize(nbit_context* context, int32_t source_type, const void* source,
+                                               int64_t rows, int64_t columns, int32_t transpose, int32_t format,
+                                               int32_t scaling, int32_t power_of_two, float epsilon, uint8_t* codes,
+                                               float* scale_inverses);
+
+/// Quantizes to NVFP4 (NBIT_SCALING_NVFP4_1X16) as Transformer Engine does.
+///
+/// With s = min(2688 / amax, float32's largest number), or 1 if amax or s is 0, the scale of a block is block_amax * (s
+/// * (1 / 6)) rounded to float8_e4m3fn, and codes are source * min(1 / (scale * (1 / s)), float32's largest number)
+/// rounded to float4_e2m1: every operation is rounded to float32 first. block_amax leaves NaN out. NaN gets the code of
+/// 6; a negative number keeps its sign where it becomes 0. Nothing needs alignment, and the result does not depend on
+/// the calling thread's floating-point mode.
+/// \param context Where to work.
+/// \param source_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param source Row-major [rows, columns].
+/// \param rows 0 or more.
+/// \param columns 0 or more.
+/// \param transpose 1 to quantize the transpose of the source, otherwise 0, as in nbit_float8_block_quantize.
+/// \param block_rows 1, or 16 for blocks of 16 x 16 elements, which is usual for weights: their 16 rows get the same
+/// scale.
+/// \param amax One float32 in the context's memory: that of the source by nbit_amax_compute.
+/// \param rounding_seed Null to round codes to nearest, ties to even. Or one number in the context's memory: codes are
+/// rounded up with the probability of what was cut off, by random numbers made of the seed and the element's index in
+/// the codes' matrix, which is usual for gradients. Give another seed in every step.
+/// \param codes Receives float4_e2m1fn_x2: rows of ceil(columns / 2) bytes, or of ceil(rows / 2) for the transpose. The
+/// upper half of a row's last byte is 0 where its elements are odd in number.
+/// \param scales Receives float8_e4m3fn, as many as nbit_scaling says.
+NBIT_EXPORT int32_t nbit_nvfp4_quantize(nbit_context* context, int32_t source_type, const void* source, int64_t rows,
+                                        int64_t columns, int32_t transpose, int64_t block_rows, const float* amax,
+                                        const uint64_t* rounding_seed, uint8_t* codes, uint8_t* scales);
+
+/// Transposes a matrix of bfloat16 and transforms its columns, now rows, by Transformer Engine's random Hadamard
+/// transform: 16 elements after the other become (x * S * H) / 4.
+///
+/// S has the signs + + + - + - - - - - - + - + - - on its diagonal, H is Sylvester's Hadamard matrix. Sums are made in
+/// float32 and rounded to bfloat16. Both operands of a product that is summed over the source's rows may be
+/// transformed: but for rounding it stays what it was, and outliers are spread over 16 elements before NVFP4 quantizes
+/// them.
+/// \param context Where to work.
+/// \param source Row-major [rows, columns] of bfloat16, of any alignment.
+/// \param rows 0 or more.
+/// \param columns 0 or more.
+/// \param target Receives bfloat16, [columns, 16 * ceil(rows / 16)]: the last 16 elements of a row are those of the
+/// source with zeros after them. Overlaps no other argument.
+NBIT_EXPORT int32_t nbit_hadamard_transform(nbit_context* context, const uint16_t* source, int64_t rows,
+                                            int64_t columns, uint16_t* target);
+
+/// Makes numbers of a scaled matrix: target = round(code * scale), the product rounded to float32 first. For
+/// NBIT_SCALING_NVFP4_1X16 scale is scale * amax * (1 / 2688), rounded after each product. Nothing but float32 scales
+/// needs alignment, and the result does not depend on the calling thread's floating-point mode.
+/// \param context Where to work.
+/// \param format The codes' type, of nbit_data_type, as nbit_scaling says.
+/// \param scaling One of nbit_scaling.
+/// \param codes [rows, columns].
+/// \param rows 0 or more.
+/// \param columns 0 or more.
+/// \param scales As nbit_scaling says.
+/// \param amax One float32 for NBIT_SCALING_NVFP4_1X16, not read for others.
+/// \param target_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param target Receives [rows, columns]; overlaps no other argument.
+NBIT_EXPORT int32_t nbit_scaled_dequantize(nbit_context* context, int32_t format, int32_t scaling, const uint8_t* codes,
+                                           int64_t rows, int64_t columns, const void* scales, const float* amax,
+                                           int32_t target_type, void* target);
+
+/// Multiplies scaled matrices: target[i, j] = round(sum of a[i, t] * b[j, t] over t + bias[j]), or that and what was in
+/// target.
+///
+/// The products of a linear layer with weight [out, in], tokens x [rows, in] and gradient dy [rows, out]: y = (x,
+/// weight), neither transposed; the gradient of x = (dy, weight transposed); the gradient of the weight = (dy
+/// transposed, x transposed). With NBIT_SCALING_TENSOR all three read the same codes. With block scalings the last two
+/// take operands that were quantized along the dimension that is summed over: MXFP8_32X1, which is given as transposed,
+/// or the transposed codes of the others, which are not.
+///
+/// Sums of products of codes, which bfloat16 and float32 hold exactly, are made in float32, in an order that the
+/// instruction set chooses. Scales of blocks are multiplied with their codes; if that is not exact, because they are
+/// not powers of two, in float32. Sums are multiplied with the scale of the whole a, then of b, the bias is added, and
+/// then the target, each rounded to float32; last comes the rounding to the target. Denormal numbers among codes *
+/// scales and among their products may count as 0. Infinities and NaN propagate as in IEEE arithmetic. A result does
+/// not depend on the number of threads. Nothing but float32 scales needs alignment, and the result does not depend on
+/// the calling thread's floating-point mode.
+/// \param context Where to work.
+/// \param m 0 or more.
+/// \param n 0 or more.
+/// \param k 0 or more.
+/// \param a_format The type of a's codes, of nbit_data_type, as nbit_scaling says.
+/// \param a_scaling One of nbit_scaling.
+/// \param a Codes, row-major [m, k], or [k, m] if a_transposed is 1.
+/// \param a_scales The scales of a as it is stored.
+/// \param a_amax One float32 for NBIT_SCALING_NVFP4_1X16, not read for others.
+/// \param a_transposed 0 or 1.
+/// \param b_format As a_format; the two may differ.
+/// \param b_scaling As a_scaling; the two may differ.
+/// \param b Codes, row-major [n, k], or [k, n] if b_transposed is 1.
+/// \param b_scales The scales of b as it is stored.
+/// \param b_amax As a_amax.
+/// \param b_transposed 0 or 1.
+/// \param bias_type float32, float16 or bfloat16, of nbit_data_type. Ignored without a bias.
+/// \param bias Null, or n elements. Transformer Engine's float8 products take a bias in bfloat16 where the target is
+/// float32: round it before.
+/// \param accumulate 1 to add to target, as for gradients of several microbatches; 0 to overwrite it.
+/// \param target_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param target [m, n]; overlaps no other argument.
+NBIT_EXPORT int32_t nbit_scaled_multiply(nbit_context* context, int64_t m, int64_t n, int64_t k, int32_t a_format,
+                                         int32_t a_scaling, const uint8_t* a, const void* a_scales, const float* a_amax,
+                                         int32_t a_transposed, int32_t b_format, int32_t b_scaling, const uint8_t* b,
+                                         const void* b_scales, const float* b_amax, int32_t b_transposed,
+                                         int32_t bias_type, const void* bias, int32_t accumulate, int32_t target_type,
+                                         void* target);
 
 #ifdef __cplusplus
 }

@@ -47,13 +47,15 @@ public:
 
     virtual const char* name() const noexcept = 0;
 
-private:
-    template <class Operation> void refuse(void*, const Operation&) const
+    [[noreturn]] void refuse(const char* operation) const
     {
         throw Error(NBIT_STATUS_NOT_SUPPORTED_BY_BACKEND,
-                    "%s has no kernel on %s; do the same with operations of libtorch, or on the CPU", Operation::name,
+                    "%s has no kernel on %s; do the same with operations of libtorch, or on the CPU", operation,
                     name());
     }
+
+private:
+    template <class Operation> void refuse(void*, const Operation&) const { refuse(Operation::name); }
 };
 
 } // namespace nbit

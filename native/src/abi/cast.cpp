@@ -1,13 +1,12 @@
 #include "cpu/cast.h"
 #include "abi/arguments.h"
 #include "abi/guard.h"
+#include "abi/largest.h"
 #include "abi/work.h"
 #include "base/cpu.h"
 #include "base/data_type.h"
 #include "cpu/streaming.h"
 
-#include <atomic>
-#include <bit>
 #include <cmath>
 
 using namespace nbit;
@@ -47,15 +46,6 @@ float checked_scale(const float* scale)
     return value;
 }
 
-// Floats that are not negative are in the order of their bits.
-void raise_to(float candidate, std::atomic<uint32_t>& largest) noexcept
-{
-    const uint32_t bits = std::bit_cast<uint32_t>(candidate);
-    uint32_t known = largest.load(std::memory_order_relaxed);
-    while (known < bits && !largest.compare_exchange_weak(known, bits, std::memory_order_relaxed)) {
-    }
-}
-
 } // namespace
 
 int32_t nbit_values_cast(nbit_context* context, int32_t source_type, const void* source, int64_t count,
@@ -82,14 +72,12 @@ int32_t nbit_values_cast(nbit_context* context, int32_t source_type, const void*
             const float multiplier = checked_scale(scale);
             if (count == 0) return;
             const bool stream = should_stream(to.bytes);
-            std::atomic<uint32_t> largest{0};
+            Largest largest;
             share_out(threads_for(c, from.bytes, to.bytes), count, grain_elements, [&](int64_t begin, int64_t end) {
-                const float found = kernel(static_cast<const char*>(source) + begin * source_size, end - begin,
-                                           multiplier, static_cast<char*>(target) + begin * target_size, stream);
-                raise_to(found, largest);
+                largest.include(kernel(static_cast<const char*>(source) + begin * source_size, end - begin, multiplier,
+                                       static_cast<char*>(target) + begin * target_size, stream));
             });
-            const float all = std::bit_cast<float>(largest.load());
-            if (amax && all > *amax) *amax = all;
+            if (amax && largest.value() > *amax) *amax = largest.value();
         });
     });
 }

@@ -30,12 +30,14 @@ constexpr const char* data_type_name(int32_t type) noexcept
         return "float8_e4m3fn";
     case NBIT_DATA_TYPE_FLOAT8_E8M0FNU:
         return "float8_e8m0fnu";
+    case NBIT_DATA_TYPE_FLOAT4_E2M1FN_X2:
+        return "float4_e2m1fn_x2";
     default:
         return "no type known here";
     }
 }
 
-// Bytes of an element; 0 for a number that names no type.
+// Bytes of an element, or of two where the type holds two; 0 for a number that names no type.
 constexpr int64_t data_type_size(int32_t type) noexcept
 {
     switch (type) {
@@ -44,6 +46,7 @@ constexpr int64_t data_type_size(int32_t type) noexcept
     case NBIT_DATA_TYPE_FLOAT8_E5M2:
     case NBIT_DATA_TYPE_FLOAT8_E4M3FN:
     case NBIT_DATA_TYPE_FLOAT8_E8M0FNU:
+    case NBIT_DATA_TYPE_FLOAT4_E2M1FN_X2:
         return 1;
     case NBIT_DATA_TYPE_FLOAT16:
     case NBIT_DATA_TYPE_BFLOAT16:

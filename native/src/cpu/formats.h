@@ -36,8 +36,23 @@ struct Float8E5M2 {
     uint8_t bits;
 };
 
+// OCP MX 4-bit floating point (MX 1.0): no infinity, no NaN. In the lower half of a byte.
+struct Float4E2M1 {
+    static constexpr int mantissa_bits = 1, least_exponent = 0;
+    static constexpr float largest = 6;
+    uint8_t bits;
+};
+
+// OCP MX scale (MX 1.0): 2^(bits - 127), and NaN for 255.
+struct Float8E8M0 {
+    uint8_t bits;
+};
+
 template <class T>
 concept Float8 = std::same_as<T, Float8E4M3> || std::same_as<T, Float8E5M2>;
+// Formats whose codes fit a byte and saturate.
+template <class T>
+concept SmallFloat = Float8<T> || std::same_as<T, Float4E2M1>;
 
 inline constexpr uint32_t sign_bit = 0x80000000, magnitude_mask = 0x7fffffff;
 inline constexpr uint32_t infinity_bits = 0x7f800000, quiet_bit = 0x400000;
@@ -81,6 +96,19 @@ template <Float8 Format> constexpr float to_float(Format value) // every NaN giv
     return bits_float(sign | float_bits(static_cast<float>(digits) * power_of_two(unit)));
 }
 
+constexpr float to_float(Float4E2M1 value)
+{
+    constexpr float magnitudes[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+    const float magnitude = magnitudes[value.bits & 7];
+    return value.bits & 8 ? -magnitude : magnitude;
+}
+
+constexpr float to_float(Float8E8M0 value)
+{
+    if (value.bits == 0xff) return std::numeric_limits<float>::quiet_NaN();
+    return value.bits == 0 ? power_of_two(-126) * 0.5f : power_of_two(value.bits - exponent_bias);
+}
+
 // All round to nearest, ties to even.
 template <class T> T from_float(float value);
 
@@ -105,17 +133,28 @@ template <> inline Float16 from_float<Float16>(float value) // overflows to infi
     return {static_cast<uint16_t>(sign | (rounded > 0x7c00 ? 0x7c00 : rounded))};
 }
 
-template <Float8 Format> Format from_float(float value) // saturates, infinities too; NaN is 0x7f
+// The code of a magnitude that is not NaN; saturates, infinities too.
+template <SmallFloat Format> uint32_t magnitude_code(float value)
 {
     constexpr int m = Format::mantissa_bits, least = Format::least_exponent;
-    if (std::isnan(value)) return {0x7f};
-    const uint32_t sign = std::signbit(value) ? 0x80 : 0;
     const float magnitude = std::fmin(std::fabs(value), Format::largest);
     int exponent = static_cast<int>(float_bits(magnitude) >> float_mantissa_bits) - exponent_bias;
     if (exponent < least) exponent = least;
     // The product is exact; a carry of the rounding moves into the code's exponent by itself.
     const float steps = std::rint(magnitude * power_of_two(m - exponent));
-    return {static_cast<uint8_t>(sign | (((exponent - least) << m) + static_cast<int>(steps)))};
+    return static_cast<uint32_t>(((exponent - least) << m) + static_cast<int>(steps));
+}
+
+template <Float8 Format> Format from_float(float value) // saturates; NaN is 0x7f
+{
+    if (std::isnan(value)) return {0x7f};
+    return {static_cast<uint8_t>((std::signbit(value) ? 0x80 : 0) | magnitude_code<Format>(value))};
+}
+
+template <> inline Float4E2M1 from_float<Float4E2M1>(float value) // saturates; NaN is 7, which stands for 6
+{
+    if (std::isnan(value)) return {7};
+    return {static_cast<uint8_t>((std::signbit(value) ? 8 : 0) | magnitude_code<Float4E2M1>(value))};
 }
 
 } // namespace

@@ -4,6 +4,7 @@
 // A vector type V has a constructor from one float, the four operations, square_root(V) and sign(V).
 #pragma once
 #include "cpu/optimizers.h"
+#include "cpu/random_bits.h"
 
 #include <algorithm>
 
@@ -137,17 +138,12 @@ inline double sum_of_squares(const float (&x)[optimizer_block])
     return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
 }
 
-// Rounds up with the probability of the digits that are cut off: the random number is a hash (the finalizer of
-// SplitMix64, Steele et al. 2014) of the seed and the element's index.
+// Rounds up with the probability of the digits that are cut off.
 inline BFloat16 rounded_stochastically(float value, uint64_t seed, int64_t index)
 {
     const uint32_t bits = float_bits(value);
     if ((bits & magnitude_mask) >= infinity_bits) return from_float<BFloat16>(value);
-    uint64_t hash = seed + 0x9e3779b97f4a7c15u * (static_cast<uint64_t>(index) + 1);
-    hash = (hash ^ hash >> 30) * 0xbf58476d1ce4e5b9u;
-    hash = (hash ^ hash >> 27) * 0x94d049bb133111ebu;
-    hash ^= hash >> 31;
-    return {static_cast<uint16_t>((bits + static_cast<uint32_t>(hash & 0xffff)) >> 16)};
+    return {static_cast<uint16_t>((bits + static_cast<uint32_t>(random_bits(seed, index) & 0xffff)) >> 16)};
 }
 
 // From select.operator()<Rule, T, is_quantized>(), a kernel.

@@ -1,6 +1,7 @@
 // int8 quantization of LLM.int8() by rows and by columns: the contract of the kernels, and where to find them.
 #pragma once
 #include "cpu/absmax.h"
+#include "cpu/matrix_part.h"
 #include "cpu/number_formats.h"
 
 namespace nbit
@@ -19,10 +20,6 @@ namespace nbit
 using QuantizeRows8 = void (*)(const void* source, int64_t rows, int64_t columns, float threshold, int8_t* codes,
                                float* absmax, uint8_t* outlier_columns, bool stream);
 
-// Part of a matrix: a few rows and columns of it, `stride` elements from row to row.
-struct MatrixPart {
-    int64_t rows, columns, stride;
-};
 // Makes largest[c] the larger one of itself and the magnitude bits, as float32, of all elements of column c.
 using RaiseColumns8 = void (*)(const void* source, const MatrixPart& part, uint32_t* largest);
 
