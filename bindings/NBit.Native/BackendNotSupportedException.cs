@@ -1,8 +1,8 @@
 namespace NBit.Native;
 
 /// <summary>
-/// The device of a context has no kernel for what was asked, or the library that has it was not found; nothing was changed.
-/// Other operations can do the same.
+/// The device of a context has no kernel for what was asked, or the library that has it was not found; nothing was
+/// changed. Other operations can do the same.
 /// </summary>
 public sealed class BackendNotSupportedException : NotSupportedException
 {

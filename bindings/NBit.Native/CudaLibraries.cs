@@ -3,10 +3,10 @@ using System.Text;
 namespace NBit.Native;
 
 /// <summary>
-/// The libraries that CUDA contexts use: the CUDA runtime, bitsandbytes and Transformer Engine. Each is opened when it is
-/// first needed, from the path set here, from the one that an environment variable names
-/// (NBIT_CUDA_RUNTIME_LIBRARY, NBIT_BITSANDBYTES_LIBRARY, NBIT_TRANSFORMER_ENGINE_LIBRARY), or else beside libnbit and in the
-/// Python environments of VIRTUAL_ENV and CONDA_PREFIX. Never from the current directory.
+/// The libraries that CUDA contexts use: the CUDA runtime, bitsandbytes and Transformer Engine. Each is opened when it
+/// is first needed, from the path set here, from the one that an environment variable names
+/// (NBIT_CUDA_RUNTIME_LIBRARY, NBIT_BITSANDBYTES_LIBRARY, NBIT_TRANSFORMER_ENGINE_LIBRARY), or else beside libnbit and
+/// in the Python environments of VIRTUAL_ENV and CONDA_PREFIX. Never from the current directory.
 /// </summary>
 public static unsafe class CudaLibraries
 {

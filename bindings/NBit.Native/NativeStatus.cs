@@ -23,8 +23,8 @@ public static unsafe class NativeStatus
     }
 
     /// <summary>
-    /// Whether a call was done. It was not where the device of its context has no kernel for it, which is never so on the
-    /// CPU: the caller then does the same by other operations. Every other failure is thrown.
+    /// Whether a call was done. It was not where the device of its context has no kernel for it, which is never so on
+    /// the CPU: the caller then does the same by other operations. Every other failure is thrown.
     /// </summary>
     /// <param name="status">What a function of <see cref="Libnbit" /> returned, on this thread.</param>
     /// <param name="reason">Empty if it was done, else why it was not.</param>

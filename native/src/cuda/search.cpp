@@ -48,7 +48,7 @@ Vector<String> entries(const String& directory, const char* start, const char* e
         [](const char* name, void* state) {
             auto& w = *static_cast<Wish*>(state);
             const String found = name;
-            if (starts_with(found, w.start) && (ends_with(found, w.end))) w.found.push_back(found);
+            if (starts_with(found, w.start) && ends_with(found, w.end)) w.found.push_back(found);
         },
         &wish);
     std::sort(wish.found.begin(), wish.found.end());
@@ -74,8 +74,7 @@ String own_directory()
 {
     char path[1024];
     platform::find_path(reinterpret_cast<const void*>(&own_directory), path, sizeof(path));
-    const String found = is_absolute(path) ? directory_of(path) : String();
-    return found;
+    return is_absolute(path) ? directory_of(path) : String(); // a program's own path may be relative
 }
 
 Vector<String> site_packages()
@@ -120,7 +119,9 @@ Vector<String> candidates(const Wanted& wanted)
 
 String places(const Wanted& wanted)
 {
-    String all = text("%s (not set), %s", wanted.variable, own_directory().c_str());
+    String all = text("%s (not set)", wanted.variable);
+    const String own = own_directory();
+    if (!own.empty()) all += ", " + own;
     for (const char* root : environment_roots) {
         const char* path = variable(root);
         all += path ? text(", %s (%s)", root, path) : text(", %s (not set)", root);
