@@ -18,12 +18,12 @@ using LargestOfBlocks = void (*)(const float* largest, int64_t count, int64_t si
 // codes[i] = the code of source[i] * factors[i], the product rounded to float32 first. One byte a code, also of E2M1.
 using EncodeRow = void (*)(const void* source, int64_t count, const float* factors, uint8_t* codes);
 
-// codes[i] = the code of E2M1 that source[i] * factors[i] is rounded to stochastically, with the random number of
-// element first + i * step.
+// Random numbers for elements first, first + step, and so on.
 struct RandomSequence {
     uint64_t seed;
     int64_t first, step;
 };
+// codes[i] = the code of E2M1 that source[i] * factors[i] is rounded to stochastically. One byte a code.
 using EncodeStochastically = void (*)(const void* source, int64_t count, const float* factors,
                                       const RandomSequence& random, uint8_t* codes);
 

@@ -53,7 +53,7 @@ template <class Set, class T> void raise_largest(const void* source, const Matri
         raise_rows<Set, 1>(row + r * part.stride, part.columns, part.stride, largest);
 }
 
-// The compiler makes vectors of the loops below. Without branches: what rounded_stochastically_to_4_bits does.
+// What rounded_stochastically_to_4_bits does, without branches, so that the compiler makes vectors of the loops.
 constexpr int64_t stochastic_size = 64; // codes at once
 
 inline void make_random_numbers(const RandomSequence& random, int64_t first, float* numbers)
