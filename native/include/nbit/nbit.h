@@ -354,14 +354,20 @@ NBIT_EXPORT int32_t nbit_blocks4_dequantize(nbit_context* context, int32_t quant
 /// \param packed (out_features * in_features + 1) / 2 bytes of the flattened weight, as nbit_blocks4_quantize writes
 /// them. Blocks may span rows, and a row may begin in the middle of a byte.
 /// \param absmax One float32 a block, or one for 256 blocks where absmax_codes is given, as for
-/// nbit_blocks4_dequantize. \param absmax_codes Null, or one byte a block. \param absmax_book Null without
-/// absmax_codes, otherwise 256 float32. \param absmax_offset Null without absmax_codes, otherwise one float32 in the
-/// context's memory. \param blocksize Elements that share one absmax: a power of two from 32 to 4096. \param
-/// out_features 0 to 2^47. \param in_features 0 to 2^47. Multiples of 64 are fastest. \param x_type Type of x and y:
-/// float32, float16 or bfloat16, of nbit_data_type. \param x rows * in_features elements. \param rows 0 or more. \param
-/// bias_type Type of bias, as x_type. Not read without bias. \param bias Null, or out_features elements. \param
-/// compute_type float32, float16 or bfloat16, of nbit_data_type. \param y Receives rows * out_features elements;
-/// overlaps no other argument.
+/// nbit_blocks4_dequantize.
+/// \param absmax_codes Null, or one byte a block.
+/// \param absmax_book Null without absmax_codes, otherwise 256 float32.
+/// \param absmax_offset Null without absmax_codes, otherwise one float32 in the context's memory.
+/// \param blocksize Elements that share one absmax: a power of two from 32 to 4096.
+/// \param out_features 0 to 2^47.
+/// \param in_features 0 to 2^47. Multiples of 64 are fastest.
+/// \param x_type Type of x and y: float32, float16 or bfloat16, of nbit_data_type.
+/// \param x rows * in_features elements.
+/// \param rows 0 or more.
+/// \param bias_type Type of bias, as x_type. Not read without bias.
+/// \param bias Null, or out_features elements.
+/// \param compute_type float32, float16 or bfloat16, of nbit_data_type.
+/// \param y Receives rows * out_features elements; overlaps no other argument.
 NBIT_EXPORT int32_t nbit_linear4_forward(nbit_context* context, int32_t quant_type, const uint8_t* packed,
                                          const float* absmax, const uint8_t* absmax_codes, const float* absmax_book,
                                          const float* absmax_offset, int64_t blocksize, int64_t out_features,
