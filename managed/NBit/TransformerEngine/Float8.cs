@@ -1,0 +1,35 @@
+namespace NBit.TransformerEngine;
+
+/// <summary>Training in 8 bits as Transformer Engine 2.20 does it.</summary>
+public static class Float8
+{
+    /// <summary>The bytes of codes and scales that graphs keep for their backward passes now, of weights too.</summary>
+    public static long BytesKeptForBackward => ScaledMatrix.BytesKept;
+
+    /// <summary>
+    /// Begins a region in which NBit's Float8 layers, and linear layers that
+    /// <see cref="Precision.TransformerEnginePrecision" /> converted, multiply in 8 bits (<c>te.autocast</c>).
+    /// </summary>
+    /// <remarks>
+    /// <para>
+    /// <c>using (Float8.Autocast(new DelayedScaling(amaxHistoryLength: 16))) y = model.forward(x);</c> The region ends with
+    /// <see cref="IDisposable.Dispose" />, on the same thread and in reverse order; the backward pass comes after it. Each
+    /// call begins another region: what it returns cannot be entered again.
+    /// </para>
+    /// <para>
+    /// Regions nest: inside, the inner settings hold. With <see cref="DelayedScaling" /> the outermost region, where it is
+    /// enabled and ends with gradients on, moves the scales of all modules that ran in it on; the scales of gradients move
+    /// on where the backward pass of the first of those modules with gradients ends. Under no_grad amaxes are still noted
+    /// and take part in the next training step. Modules read the recipe in each forward pass: another length keeps the
+    /// first rows of histories, another kind of recipe begins anew with a warning. A module that runs twice in a region
+    /// notes the larger amax.
+    /// </para>
+    /// </remarks>
+    /// <param name="recipe">How operands are scaled and cast; null for <see cref="DelayedScaling" />.</param>
+    /// <param name="enabled">False for a region in which layers multiply in their own precision.</param>
+    /// <param name="calibrating">Whether layers that multiply in their own precision set their newest amaxes for delayed
+    /// scaling, so that they can go on in 8 bits later.</param>
+    /// <returns>Ends the region.</returns>
+    public static IDisposable Autocast(Float8Recipe? recipe = null, bool enabled = true, bool calibrating = false) =>
+        new Float8Region(recipe ?? new DelayedScaling(), enabled, calibrating);
+}
