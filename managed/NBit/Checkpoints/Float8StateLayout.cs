@@ -118,7 +118,11 @@ internal sealed class Float8StateLayout
         {
             long[] shape = [state.Products * slots];
             _faults.AddRange(
-                new[] { Fault($"scale_{direction}", shape), Fault($"amax_history_{direction}", [-1, .. shape]) }.OfType<string>()
+                new[]
+                {
+                    Fault($"scale_{direction}", shape),
+                    Fault($"amax_history_{direction}", [-1, .. shape]),
+                }.OfType<string>()
             );
         }
 

@@ -173,9 +173,7 @@ public sealed class TransformerEnginePrecision : PrecisionMode
     {
         DenseTensor.CheckDevice(weight, nameof(weight));
         using var detached = weight.detach();
-        return new Float8Weight(
-            detached.to(WeightsDataType, copy: LinearWeight.Of(weight) is not null)
-        ).Wrap();
+        return new Float8Weight(detached.to(WeightsDataType, copy: LinearWeight.Of(weight) is not null)).Wrap();
     }
 
     private sealed class Context : IDisposable
@@ -188,11 +186,7 @@ public sealed class TransformerEnginePrecision : PrecisionMode
         {
             _dtype = new DefaultDtype(mode.WeightsDataType).Enter();
             var falls = mode.FallbackComputeDataType != ScalarType.Float32; // libtorch's autocast has no float32
-            _autocast = new(
-                DeviceType.CPU,
-                falls ? mode.FallbackComputeDataType : ScalarType.BFloat16,
-                enabled: falls
-            );
+            _autocast = new(DeviceType.CPU, falls ? mode.FallbackComputeDataType : ScalarType.BFloat16, enabled: falls);
             _region = Float8.Autocast(mode.Recipe);
         }
 

@@ -65,15 +65,12 @@ public static unsafe class Functional
     /// <param name="scale">float32 [1], finite and above 0; null for 1.</param>
     /// <param name="amax">float32 [1] that becomes the larger one of itself and the source's amax; or null.</param>
     /// <returns>round(source * scale), and 1 / scale.</returns>
-    public static ScaledMatrix Quantize(
-        Tensor source,
-        CodeFormat format,
-        Tensor? scale = null,
-        Tensor? amax = null
-    )
+    public static ScaledMatrix Quantize(Tensor source, CodeFormat format, Tensor? scale = null, Tensor? amax = null)
     {
         CheckMatrix(source);
-        using var scaleMemory = scale is null ? default : DenseTensor.Target(scale, nameof(scale), ScalarType.Float32, 1);
+        using var scaleMemory = scale is null
+            ? default
+            : DenseTensor.Target(scale, nameof(scale), ScalarType.Float32, 1);
         using var amaxMemory = amax is null ? default : DenseTensor.Target(amax, nameof(amax), ScalarType.Float32, 1);
         return ScaledCasts.QuantizeTensor(source, format, (float*)scaleMemory.Address, (float*)amaxMemory.Address);
     }

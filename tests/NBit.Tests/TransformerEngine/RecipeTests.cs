@@ -1,6 +1,5 @@
 using NBit.TransformerEngine;
 
-
 namespace NBit.Tests.TransformerEngine;
 
 /// <summary>Recipes are data: compared, written and read, with nothing in them that cannot work.</summary>
@@ -73,7 +72,8 @@ public sealed class RecipeTests
     [TestCase("margin", null, "must be of the kind of 0")]
     public void A_dictionary_with_an_error_is_refused(string key, object? value, string message) =>
         Assert.That(
-            () => Float8Recipe.FromDictionary(new Dictionary<string, object>(StringComparer.Ordinal) { [key] = value! }),
+            () =>
+                Float8Recipe.FromDictionary(new Dictionary<string, object>(StringComparer.Ordinal) { [key] = value! }),
             Throws.InstanceOf<ArgumentException>().With.Message.Contains(message)
         );
 
@@ -84,7 +84,10 @@ public sealed class RecipeTests
     [TestCase("""{"recipe":"DelayedScaling","version":2}""", "its version is 2; allowed is 1")]
     [TestCase("""{"recipe":"DelayedScaling","version":"1"}""", "its version is \"1\"; allowed is 1")]
     [TestCase("""{"version":1}""", "its recipe is missing; allowed are DelayedScaling, Float8CurrentScaling")]
-    [TestCase("""{"version":1,"recipe":"CustomRecipe"}""", "its recipe is \"CustomRecipe\"; allowed are DelayedScaling")]
+    [TestCase(
+        """{"version":1,"recipe":"CustomRecipe"}""",
+        "its recipe is \"CustomRecipe\"; allowed are DelayedScaling"
+    )]
     [TestCase("""{"version":1,"recipe":"MXFP8BlockScaling","margin":1}""", "MXFP8BlockScaling has no setting 'margin'")]
     [TestCase("""{"version":1,"recipe":"DelayedScaling","margin":0.5}""", "'margin' of DelayedScaling is 0.5")]
     public void Json_that_is_no_recipe_is_refused(string json, string message) =>
@@ -117,7 +120,9 @@ public sealed class RecipeTests
     ];
 
     private static IEnumerable<TestCaseData> RefusedRecipes() =>
-        Refused.Select((entry, index) => new TestCaseData(entry.Name, entry.Make).SetArgDisplayNames($"{index} {entry.Name}"));
+        Refused.Select(
+            (entry, index) => new TestCaseData(entry.Name, entry.Make).SetArgDisplayNames($"{index} {entry.Name}")
+        );
 
     [TestCaseSource(nameof(RefusedRecipes))]
     public void A_setting_that_cannot_work_is_refused(string parameter, Func<Float8Recipe> make) =>

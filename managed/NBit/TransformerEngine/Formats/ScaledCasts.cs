@@ -193,14 +193,7 @@ internal static unsafe class ScaledCasts
     {
         using var scope = NewDisposeScope();
         var transformed = HadamardTransform(source.to(ScalarType.BFloat16));
-        return QuantizeNVFP4(
-            transformed,
-            transpose: false,
-            tiles: false,
-            seed,
-            Amax(transformed),
-            isTransposed: true
-        );
+        return QuantizeNVFP4(transformed, transpose: false, tiles: false, seed, Amax(transformed), isTransposed: true);
     }
 
     /// <summary>The transpose of a bfloat16 matrix, its rows transformed in pieces of 16 and padded to whole ones.</summary>

@@ -49,11 +49,6 @@ public sealed class RMSNorm : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor input)
     {
         ArgumentNullException.ThrowIfNull(input);
-        return Normalization.Forward(
-            new(NormalizationKind.RMSNorm, Eps, ZeroCenteredGamma),
-            input,
-            weight,
-            bias: null
-        );
+        return Normalization.Forward(new(NormalizationKind.RMSNorm, Eps, ZeroCenteredGamma), input, weight, bias: null);
     }
 }

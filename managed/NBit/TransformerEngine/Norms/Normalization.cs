@@ -19,10 +19,7 @@ internal static class Normalization
         var scale = weight.detach();
         var (wide, statistics) = Compute(settings, rows, scale, bias?.detach());
         var output = wide.to(input.dtype).view(input.shape);
-        if (
-            !is_grad_enabled()
-            || !(input.requires_grad || weight.requires_grad || bias is { requires_grad: true })
-        )
+        if (!is_grad_enabled() || !(input.requires_grad || weight.requires_grad || bias is { requires_grad: true }))
         {
             statistics.Dispose();
             return output.MoveToOuterDisposeScope();
@@ -30,9 +27,7 @@ internal static class Normalization
 
         var kept = new Kept(rows.DetachFromDisposeScope(), scale.DetachFromDisposeScope(), statistics);
         var (shape, inputType, weightType, biasType) = (input.shape, input.dtype, weight.dtype, bias?.dtype);
-        return ModuleGradient
-            .Attach(output, [input, weight, bias], Backward, kept)
-            .MoveToOuterDisposeScope();
+        return ModuleGradient.Attach(output, [input, weight, bias], Backward, kept).MoveToOuterDisposeScope();
 
         Tensor?[] Backward(Tensor gradient)
         {
@@ -71,10 +66,7 @@ internal static class Normalization
             output = output + bias.to(ScalarType.Float32);
         }
 
-        var statistics = new NormalizationStatistics(
-            mean?.DetachFromDisposeScope(),
-            inverse.DetachFromDisposeScope()
-        );
+        var statistics = new NormalizationStatistics(mean?.DetachFromDisposeScope(), inverse.DetachFromDisposeScope());
         return (output.MoveToOuterDisposeScope(), statistics);
     }
 

@@ -27,14 +27,7 @@ internal static class Float8Gemm
     /// <param name="dtype">float32, float16 or bfloat16.</param>
     /// <returns>[rows, in].</returns>
     public static Tensor InputGradient(QuantizedOperand gradient, ScaledMatrix weight, ScalarType dtype) =>
-        ScaledProducts.Multiply(
-            gradient.RowWise!,
-            aTransposed: false,
-            weight,
-            bTransposed: true,
-            bias: null,
-            dtype
-        );
+        ScaledProducts.Multiply(gradient.RowWise!, aTransposed: false, weight, bTransposed: true, bias: null, dtype);
 
     /// <summary>gradient^T @ input.</summary>
     /// <param name="gradient">[rows, out].</param>
@@ -42,26 +35,14 @@ internal static class Float8Gemm
     /// <param name="dtype">float32, float16 or bfloat16.</param>
     /// <returns>[out, in].</returns>
     public static Tensor WeightGradient(QuantizedOperand gradient, ScaledMatrix input, ScalarType dtype) =>
-        ScaledProducts.Multiply(
-            gradient.ColumnWise!,
-            aTransposed: true,
-            input,
-            bTransposed: true,
-            bias: null,
-            dtype
-        );
+        ScaledProducts.Multiply(gradient.ColumnWise!, aTransposed: true, input, bTransposed: true, bias: null, dtype);
 
     /// <summary>gradient^T @ input into a tensor, or added to it before the rounding.</summary>
     /// <param name="gradient">[rows, out].</param>
     /// <param name="input">[rows, in], column-wise.</param>
     /// <param name="target">[out, in], float32, float16 or bfloat16, contiguous.</param>
     /// <param name="accumulates">Whether it is added.</param>
-    public static void WeightGradient(
-        QuantizedOperand gradient,
-        ScaledMatrix input,
-        Tensor target,
-        bool accumulates
-    ) =>
+    public static void WeightGradient(QuantizedOperand gradient, ScaledMatrix input, Tensor target, bool accumulates) =>
         ScaledProducts.Multiply(
             gradient.ColumnWise!,
             aTransposed: true,

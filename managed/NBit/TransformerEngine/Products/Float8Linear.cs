@@ -56,9 +56,7 @@ internal static class Float8Linear
         };
         // A weight with a gradient of its own kind still has to bring backward passes here.
         var trained = forWeight && mainGradient is not null ? zeros([], dtype, requires_grad: true) : weight;
-        return ModuleGradient
-            .Attach(output, [input, trained, bias], layer.Backward, kept)
-            .MoveToOuterDisposeScope();
+        return ModuleGradient.Attach(output, [input, trained, bias], layer.Backward, kept).MoveToOuterDisposeScope();
     }
 
     /// <summary>What the gradients are made from.</summary>

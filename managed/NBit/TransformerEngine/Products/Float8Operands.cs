@@ -14,10 +14,7 @@ internal static class Float8Operands
     /// <param name="parameters">The parameters with their names.</param>
     /// <exception cref="ArgumentException">A dtype cannot be multiplied in 8 bits, or dtypes or devices differ.</exception>
     /// <exception cref="NotSupportedException">The device is another one than the CPU.</exception>
-    public static ScalarType ActivationType(
-        Tensor input,
-        params ReadOnlySpan<(string Name, Tensor? Tensor)> parameters
-    )
+    public static ScalarType ActivationType(Tensor input, params ReadOnlySpan<(string Name, Tensor? Tensor)> parameters)
     {
         CheckType(input, nameof(input));
         DenseTensor.CheckDevice(input, nameof(input));
@@ -56,8 +53,7 @@ internal static class Float8Operands
     /// <param name="input">[..., columns].</param>
     /// <param name="dtype">The dtype.</param>
     /// <returns>[rows, columns].</returns>
-    public static Tensor Rows(Tensor input, ScalarType dtype) =>
-        input.detach().to(dtype).reshape(-1, input.shape[^1]);
+    public static Tensor Rows(Tensor input, ScalarType dtype) => input.detach().to(dtype).reshape(-1, input.shape[^1]);
 
     /// <exception cref="ArgumentException">The last dimension is another one.</exception>
     public static void CheckFeatures(Tensor input, long features)

@@ -54,21 +54,19 @@ internal static class RecipeJson
             name,
             known.Usual,
             known.Fields,
-            json.Where(entry => entry.Key is not (VersionKey or RecipeKey))
-                .Select(entry => (entry.Key, entry.Value))
+            json.Where(entry => entry.Key is not (VersionKey or RecipeKey)).Select(entry => (entry.Key, entry.Value))
         );
     }
 
     public static DelayedScaling FromDictionary(IReadOnlyDictionary<string, object> settings)
     {
         var (usual, fields) = RecipeFields.All[nameof(DelayedScaling)];
-        return (DelayedScaling)
-            Apply(
-                nameof(DelayedScaling),
-                usual,
-                fields,
-                settings.Select(entry => (entry.Key, JsonSerializer.SerializeToNode(entry.Value)))
-            );
+        return (DelayedScaling)Apply(
+            nameof(DelayedScaling),
+            usual,
+            fields,
+            settings.Select(entry => (entry.Key, JsonSerializer.SerializeToNode(entry.Value)))
+        );
     }
 
     private static Float8Recipe Apply(

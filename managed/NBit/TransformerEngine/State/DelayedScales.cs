@@ -77,13 +77,7 @@ internal sealed unsafe class DelayedScales : IDisposable
     }
 
     /// <summary>The update by one of the native rules.</summary>
-    public static void Update(
-        HistoryRule rule,
-        DelayedScaling recipe,
-        CodeFormat format,
-        Tensor history,
-        Tensor scale
-    )
+    public static void Update(HistoryRule rule, DelayedScaling recipe, CodeFormat format, Tensor history, Tensor scale)
     {
         var (length, slots) = (history.shape[0], history.shape[1]);
         using var historyMemory = DenseTensor.Target(history, nameof(history), ScalarType.Float32, length, slots);
