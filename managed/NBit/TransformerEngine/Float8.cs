@@ -35,6 +35,18 @@ public static class Float8
     public static IDisposable Autocast(Float8Recipe? recipe = null, bool enabled = true, bool calibrating = false) =>
         new Float8Region(recipe ?? new DelayedScaling(), enabled, calibrating);
 
+    /// <summary>The scales of delayed scaling that a module has now, to watch or draw.</summary>
+    /// <param name="module">A module of NBit's, or a linear layer that
+    /// <see cref="Precision.TransformerEnginePrecision" /> converted.</param>
+    /// <returns>A copy; null where there are none, or none yet.</returns>
+    public static Float8Scales? ScalesOf(nn.Module module)
+    {
+        ArgumentNullException.ThrowIfNull(module);
+        return Float8States.Of(module) is { Forward: { } forward, Backward: { } backward }
+            ? new(Float8DirectionScales.Of(forward), Float8DirectionScales.Of(backward))
+            : null;
+    }
+
     /// <summary>
     /// Runs a function without keeping what its backward pass needs: it runs again there, and casts as the first time
     /// (activation recomputation, <c>te.checkpoint</c>).

@@ -183,7 +183,12 @@ public sealed class RegionTests : DisposeScopeFixture
             Assert.That(Steps.Numbers(layer.forward(x)), Is.EqualTo(Steps.Numbers(plain)));
         }
 
-        var amaxes = new[] { Functional.Amax(x).item<float>(), Functional.Amax(layer.weight).item<float>(), 0 };
+        var amaxes = new[]
+        {
+            Float8Functional.Amax(x).item<float>(),
+            Float8Functional.Amax(layer.weight).item<float>(),
+            0,
+        };
         Assert.That(Newest(layer), Is.EqualTo(amaxes), "of the last pass");
         Assert.That(InputScale(layer), Is.EqualTo(1));
     }
