@@ -19,6 +19,7 @@ internal sealed class ModelWeights
     private readonly List<(string Entry, Parameter Target)> _requantized = [];
     private readonly List<(QuantizedLayer Layer, Parameter Target)> _quantized = [];
     private readonly List<string> _faults = [];
+    private Float8StateLayout? _scales;
 
     private ModelWeights(TensorSource source) => _source = source;
 
@@ -28,7 +29,8 @@ internal sealed class ModelWeights
     /// <summary>The tensors that are copied element by element, with their names in the file.</summary>
     public IReadOnlyList<(string Entry, Tensor Target)> Copied => _copied;
 
-    /// <summary>All tensors of a model: its state dict, and what belongs to quantized weights.</summary>
+    /// <summary>All tensors of a model: its state dict, what belongs to quantized weights, and the
+    /// scales of modules that multiply in 8 bits.</summary>
     /// <returns>Names and tensors; new ones are in the caller's dispose scope.</returns>
     public static IEnumerable<(string Name, Tensor Tensor)> Of(nn.Module model)
     {
@@ -44,6 +46,11 @@ internal sealed class ModelWeights
             {
                 yield return (LayerOf(name) + companion, own);
             }
+        }
+
+        foreach (var scales in Float8StateLayout.Of(model))
+        {
+            yield return scales;
         }
     }
 
@@ -75,9 +82,12 @@ internal sealed class ModelWeights
             }
         }
 
+        // Scales of modules that multiply in 8 bits tell a model that does not nothing.
         var unused = source.Names.Where(name =>
-            name.StartsWith(prefix, StringComparison.Ordinal) && !used.Contains(name)
+            name.StartsWith(prefix, StringComparison.Ordinal) && !used.Contains(name) && !Float8StateLayout.Holds(name)
         );
+        weights._scales = Float8StateLayout.Match(source, model, prefix);
+        weights._faults.AddRange(weights._scales.Faults);
         weights._faults.AddRange(
             unused.Select(name => $"{name[prefix.Length..]} is not in the model").Concat(NoLayers(quantized.Keys))
         );
@@ -106,13 +116,15 @@ internal sealed class ModelWeights
             using var saved = _source.Read(entry);
             target.copy_(saved);
         }
+
+        _scales?.Load();
     }
 
     private static void Replace(Parameter target, Func<LinearWeight?, LinearWeight> make)
     {
         using var scope = NewDisposeScope();
         var wrapped = make(LinearWeight.Of(target)).Wrap();
-        LinearWeight.MoveAdapter(target, wrapped);
+        LinearWeight.MoveState(target, wrapped);
         LinearParameters.Set(target, wrapped);
     }
 

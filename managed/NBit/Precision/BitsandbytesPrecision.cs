@@ -237,7 +237,7 @@ public sealed class BitsandbytesPrecision : PrecisionMode
             foreach (var (layer, weight, wasDeferred) in converted)
             {
                 DeferredInitializers.Forget(layer.weight);
-                LinearWeight.MoveAdapter(layer.weight, weight);
+                LinearWeight.MoveState(layer.weight, weight);
                 LinearParameters.Set(layer.weight, weight);
                 if (FreezesBias && !wasDeferred && layer.bias is not null)
                 {

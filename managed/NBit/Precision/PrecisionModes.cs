@@ -1,5 +1,6 @@
 using NBit.Logging;
 using TorchSharp;
+using static TorchSharp.torch;
 
 namespace NBit.Precision;
 
@@ -18,6 +19,8 @@ public static class PrecisionModes
         ["16-mixed"] = static device => new MixedPrecision("16-mixed", device),
         ["bf16-true"] = static _ => new HalfPrecision("bf16-true"),
         ["16-true"] = static _ => new HalfPrecision("16-true"),
+        ["transformer-engine"] = static _ => new TransformerEnginePrecision(ScalarType.BFloat16),
+        ["transformer-engine-float16"] = static _ => new TransformerEnginePrecision(ScalarType.Float16),
         ["nf4"] = static _ => new BitsandbytesPrecision("nf4"),
         ["nf4-dq"] = static _ => new BitsandbytesPrecision("nf4-dq"),
         ["fp4"] = static _ => new BitsandbytesPrecision("fp4"),

@@ -1,10 +1,9 @@
-using NBit.Native;
 using static TorchSharp.torch;
 
 namespace NBit.Quantization;
 
 /// <summary>An ordinary weight that an adapter adds to.</summary>
-internal sealed unsafe class FloatWeight(Tensor weight) : LinearWeight(weight)
+internal sealed class FloatWeight(Tensor weight) : LinearWeight(weight)
 {
     public override long OutFeatures => Storage.shape[0];
 
@@ -16,19 +15,8 @@ internal sealed unsafe class FloatWeight(Tensor weight) : LinearWeight(weight)
 
     protected override LinearWeight Converted(Tensor converted) => new FloatWeight(converted);
 
-    protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias)
-    {
-        void* result;
-        NativeStatus.ThrowIfFailed(
-            LibnbitTorch.nbit_torch_linear(
-                (void*)input.Handle,
-                (void*)weight.Handle,
-                bias is null ? null : (void*)bias.Handle,
-                &result
-            )
-        );
-        return Tensor.UnsafeCreateTensor((nint)result);
-    }
+    protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias) =>
+        LinearProduct.Of(input, weight, bias);
 
     protected override void ReleaseState() { }
 }

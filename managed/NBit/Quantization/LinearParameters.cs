@@ -44,7 +44,7 @@ internal static class LinearParameters
         if (LinearWeight.Of(next) is null && LinearWeight.Of(previous) is { } own)
         {
             using var wrapped = own.Requantize(next).Wrap();
-            LinearWeight.MoveAdapter(previous, wrapped);
+            LinearWeight.MoveState(previous, wrapped);
             Set(next, wrapped);
         }
 

@@ -42,13 +42,13 @@ internal abstract unsafe class LinearWeight : IDisposable
         return state is null ? null : (LinearWeight)GCHandle.FromIntPtr((nint)state).Target!;
     }
 
-    /// <summary>Gives the adapter of a weight, if it has one, to the weight that takes its place.</summary>
-    public static void MoveAdapter(Tensor from, Tensor to)
+    /// <summary>Gives what a weight holds besides its elements, an adapter for example, to the weight that takes its
+    /// place.</summary>
+    public static void MoveState(Tensor from, Tensor to)
     {
-        if (Of(from) is { Adapter: { } adapter } previous)
+        if (Of(from) is { } previous && Of(to) is { } next)
         {
-            previous.Adapter = null;
-            Of(to)!.Adapter = adapter;
+            previous.MoveStateTo(next);
         }
     }
 
@@ -131,6 +131,9 @@ internal abstract unsafe class LinearWeight : IDisposable
             return output + added;
         }
     }
+
+    /// <summary>Gives what the weight holds besides its elements to the weight that takes its place.</summary>
+    protected virtual void MoveStateTo(LinearWeight next) => (next.Adapter, Adapter) = (Adapter ?? next.Adapter, null);
 
     /// <summary>The layer without an adapter.</summary>
     protected abstract Tensor Product(Tensor input, Tensor weight, Tensor? bias);

@@ -24,32 +24,37 @@ internal static class TensorCasts
     /// <param name="complexToo">Whether complex tensors are cast too, which loses their imaginary part (as
     /// <c>Module.to(dtype)</c> does).</param>
     public static void CastModule(nn.Module model, ScalarType dtype, bool complexToo) =>
-        Replace(
-            ModuleTensors.Of(model),
-            tensor =>
-                tensor.dtype == dtype || !(tensor.is_floating_point() || (complexToo && tensor.is_complex())) ? null
-                : tensor.is_complex() ? tensor.real.to(dtype)
-                : tensor.to(dtype)
-        );
+        Replace(ModuleTensors.Of(model), tensor => Cast(tensor, dtype, complexToo));
+
+    /// <summary>A module's tensor, cast as by <see cref="CastModule" />; null where it stays as it is. New ones are in the
+    /// caller's dispose scope.</summary>
+    public static Tensor? Cast(Tensor tensor, ScalarType dtype, bool complexToo) =>
+        tensor.dtype == dtype || !(tensor.is_floating_point() || (complexToo && tensor.is_complex()))
+            ? null
+            : LinearParameters.Rewrap(tensor, tensor.is_complex() ? tensor.real.to(dtype) : tensor.to(dtype));
 
     /// <summary>Casts parameters and their gradients in place.</summary>
     public static void Cast(IEnumerable<Tensor> parameters, ScalarType dtype) =>
-        Replace(parameters, tensor => tensor.dtype == dtype ? null : tensor.to(dtype));
+        Replace(parameters, tensor => tensor.dtype == dtype ? null : LinearParameters.Rewrap(tensor, tensor.to(dtype)));
 
     /// <summary>Moves a module's parameters, buffers and gradients to a device in place.</summary>
     public static void MoveModule(nn.Module model, Device device)
     {
-        Replace(ModuleTensors.Of(model), tensor => IsOn(tensor, device) ? null : tensor.to(device));
+        Replace(
+            ModuleTensors.Of(model),
+            tensor => IsOn(tensor, device) ? null : LinearParameters.Rewrap(tensor, tensor.to(device))
+        );
         model.to(device); // finds all in place, and notes the device
     }
 
-    private static bool IsOn(Tensor tensor, Device device) =>
-        tensor.device_type == device.type && (device.type == DeviceType.CPU || tensor.device_index == device.index);
-
-    // The Parameter objects stay, so optimizers and fields that hold them stay right (TorchSharp's Module.to makes new
-    // ones). All
-    // new tensors are made before the first one is replaced: what fails, fails before anything was changed.
-    private static void Replace(IEnumerable<Tensor> tensors, Func<Tensor, Tensor?> replacement)
+    /// <summary>Gives tensors and their gradients other elements.</summary>
+    /// <remarks>
+    /// The Parameter objects stay, so optimizers and fields that hold them stay right (TorchSharp's Module.to makes new
+    /// ones). All new tensors are made before the first one is replaced: what fails, fails before anything was changed.
+    /// </remarks>
+    /// <param name="tensors">The tensors.</param>
+    /// <param name="replacement">The other elements, in the caller's dispose scope; null to leave a tensor.</param>
+    public static void Replace(IEnumerable<Tensor> tensors, Func<Tensor, Tensor?> replacement)
     {
         TorchSharpInterposition.RequireLibrary();
         using var grad = no_grad();
@@ -66,7 +71,7 @@ internal static class TensorCasts
 
         foreach (var (target, data) in replacements)
         {
-            LinearWeight.MoveAdapter(target, data);
+            LinearWeight.MoveState(target, data);
             NativeTensor.SetData(target, data);
         }
 
@@ -74,8 +79,11 @@ internal static class TensorCasts
         {
             if (replacement(target) is { } data)
             {
-                replacements.Add((target, LinearParameters.Rewrap(target, data)));
+                replacements.Add((target, data));
             }
         }
     }
+
+    private static bool IsOn(Tensor tensor, Device device) =>
+        tensor.device_type == device.type && (device.type == DeviceType.CPU || tensor.device_index == device.index);
 }

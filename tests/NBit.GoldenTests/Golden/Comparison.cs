@@ -21,6 +21,12 @@ public sealed record Comparison(ComparisonKind Kind)
     /// <summary>Units in the last place, of the tensor's dtype, of the largest expected magnitude in a row.</summary>
     public double UlpsOfRowMaximum { get; init; }
 
+    /// <summary>Units in the last place, of bfloat16, of each expected element.</summary>
+    public double BFloat16Ulps { get; init; }
+
+    /// <summary>The largest norm of the differences, times the expected norm; null for any.</summary>
+    public double? RelativeNorm { get; init; }
+
     /// <summary>The share of elements that may miss the tolerance.</summary>
     public double OutsideFraction { get; init; }
 
@@ -147,13 +153,16 @@ public sealed record Comparison(ComparisonKind Kind)
             return Report(a, b, outside);
         }
 
-        if (RootMeanSquare is not { } limit)
+        var distance = Norm([.. a.Zip(b, (x, y) => SameValue(x, y) ? 0 : x - y)]);
+        if (RelativeNorm * Norm(b) is { } allowed && !(distance <= allowed))
         {
-            return null;
+            return $"norm of the differences {distance}; allowed is {allowed}";
         }
 
-        var rms = Norm([.. a.Zip(b, (x, y) => SameValue(x, y) ? 0 : x - y)]) / Math.Sqrt(Math.Max(a.Length, 1));
-        return rms <= limit ? null : $"root mean square of the differences {rms}; allowed is {limit}";
+        var rms = distance / Math.Sqrt(Math.Max(a.Length, 1));
+        return RootMeanSquare is not { } limit || rms <= limit
+            ? null
+            : $"root mean square of the differences {rms}; allowed is {limit}";
     }
 
     private double[] Tolerances(double[] expected, Tensor tensor)
@@ -172,6 +181,7 @@ public sealed record Comparison(ComparisonKind Kind)
                     + (RelativeTolerance * Math.Abs(b))
                     + (ToleranceOfMaximum * largest)
                     + (ulps?[i / columns] ?? 0)
+                    + (BFloat16Ulps == 0 ? 0 : BFloat16Ulps * Ulp(Math.Abs(b), ScalarType.BFloat16))
             ),
         ];
     }
@@ -185,7 +195,7 @@ public sealed record Comparison(ComparisonKind Kind)
             ScalarType.Float32 => 23,
             _ => throw new ArgumentException($"{dtype} has no units in the last place here"),
         };
-        return magnitude == 0 ? 0 : Math.ScaleB(1, Math.ILogB(magnitude) - fractionBits);
+        return magnitude == 0 || !double.IsFinite(magnitude) ? 0 : Math.ScaleB(1, Math.ILogB(magnitude) - fractionBits);
     }
 
     private static double Largest(double[] numbers) =>

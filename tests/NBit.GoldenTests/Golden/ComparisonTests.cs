@@ -80,6 +80,29 @@ public sealed class ComparisonTests
     }
 
     [Test]
+    public void Units_in_the_last_place_of_bfloat16_are_those_of_each_element()
+    {
+        using var scope = NewDisposeScope();
+        var comparison = Comparison.Close() with { BFloat16Ulps = 1 };
+        var expected = tensor(new float[] { 1, 256, 0 });
+        Assert.That(comparison.Difference(tensor(new[] { 1.0078125f, 258, 0 }), expected), Is.Null);
+        Assert.That(comparison.Difference(tensor(new[] { 1.0079f, 256, 0 }), expected), Is.Not.Null);
+        Assert.That(comparison.Difference(tensor(new[] { 1f, 258.1f, 0 }), expected), Is.Not.Null);
+        Assert.That(comparison.Difference(tensor(new[] { 1f, 256, 1e-30f }), expected), Is.Not.Null);
+    }
+
+    [Test]
+    public void The_norm_of_all_differences_is_limited_beside_each_of_them()
+    {
+        using var scope = NewDisposeScope();
+        var comparison = Comparison.Close(absolute: 1) with { RelativeNorm = 0.1 };
+        var expected = tensor(new float[] { 6, 8 });
+        Assert.That(comparison.Difference(tensor(new[] { 6.6f, 8.7f }), expected), Is.Null);
+        Assert.That(comparison.Difference(tensor(new[] { 6.8f, 8.7f }), expected), Is.Not.Null);
+        Assert.That(comparison.Difference(tensor(new[] { 7.1f, 8 }), expected), Is.Not.Null);
+    }
+
+    [Test]
     public void Masked_elements_are_not_compared()
     {
         using var scope = NewDisposeScope();

@@ -1,0 +1,258 @@
+using NBit.Interop;
+using NBit.Native;
+using NBit.Quantization;
+using static TorchSharp.torch;
+
+namespace NBit.TransformerEngine;
+
+/// <summary>Casts of matrices to codes with scales.</summary>
+internal static unsafe class ScaledCasts
+{
+    /// <summary>The largest number of an 8-bit format.</summary>
+    public static float Maximum(CodeFormat format) => format == CodeFormat.E4M3 ? 448 : 57344;
+
+    /// <summary>float32 [1]: max |source| without NaN.</summary>
+    public static Tensor Amax(Tensor source)
+    {
+        using var scope = NewDisposeScope();
+        var amax = empty([1], ScalarType.Float32);
+        using var memory = DenseTensor.Of(source, nameof(source));
+        NativeStatus.ThrowIfFailed(
+            Libnbit.nbit_amax_compute(
+                Contexts.Cpu.Address,
+                (int)source.dtype,
+                memory.Address,
+                source.numel(),
+                (float*)NativeTensor.Address(amax)
+            )
+        );
+        return amax.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>float32 scales and their reciprocals by the rule of current scaling.</summary>
+    public static (Tensor Scale, Tensor ScaleInverse) ScaleOf(
+        Tensor amax,
+        CodeFormat format,
+        bool powerOf2,
+        float epsilon
+    )
+    {
+        using var scope = NewDisposeScope();
+        var (scale, inverse) = (empty_like(amax), empty_like(amax));
+        using var amaxMemory = DenseTensor.Of(amax, nameof(amax));
+        using var scaleMemory = DenseTensor.Of(scale, nameof(scale));
+        using var inverseMemory = DenseTensor.Of(inverse, nameof(inverse));
+        NativeStatus.ThrowIfFailed(
+            Libnbit.nbit_scale_compute(
+                Contexts.Cpu.Address,
+                (int)format,
+                powerOf2 ? 1 : 0,
+                epsilon,
+                (float*)amaxMemory.Address,
+                amax.numel(),
+                (float*)scaleMemory.Address,
+                (float*)inverseMemory.Address
+            )
+        );
+        return (scale.MoveToOuterDisposeScope(), inverse.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>One scale for the matrix.</summary>
+    /// <param name="source">[rows, columns].</param>
+    /// <param name="format">E4M3 or E5M2.</param>
+    /// <param name="scale">The address of the scale; null for 1.</param>
+    /// <param name="amax">The address of a float32 that becomes at least max |source|; null for none.</param>
+    public static ScaledMatrix QuantizeTensor(Tensor source, CodeFormat format, float* scale, float* amax)
+    {
+        using var scope = NewDisposeScope();
+        var (rows, columns) = (source.shape[0], source.shape[1]);
+        var codes = empty([rows, columns], ScalarType.Byte);
+        var inverse = empty([1], ScalarType.Float32);
+        using var sourceMemory = DenseTensor.Of(source, nameof(source));
+        using var codeMemory = DenseTensor.Of(codes, nameof(codes));
+        NativeStatus.ThrowIfFailed(
+            Libnbit.nbit_float8_quantize(
+                Contexts.Cpu.Address,
+                (int)source.dtype,
+                sourceMemory.Address,
+                rows,
+                columns,
+                (int)format,
+                scale,
+                (byte*)codeMemory.Address,
+                transposed_codes: null,
+                (float*)NativeTensor.Address(inverse),
+                amax
+            )
+        );
+        return new(format, Scaling.Tensor, rows, columns, codes, inverse);
+    }
+
+    /// <summary>MXFP8.</summary>
+    /// <param name="source">[rows, columns].</param>
+    /// <param name="format">E4M3 or E5M2.</param>
+    /// <param name="scaling">MXFP8Rows, MXFP8Columns or MXFP8Tiles.</param>
+    public static ScaledMatrix QuantizeMXFP8(Tensor source, CodeFormat format, Scaling scaling)
+    {
+        using var scope = NewDisposeScope();
+        var (rows, columns) = (source.shape[0], source.shape[1]);
+        var codes = empty([rows, columns], ScalarType.Byte);
+        var scales = empty(
+            [
+                scaling == Scaling.MXFP8Rows ? rows : Blocks(rows, 32),
+                scaling == Scaling.MXFP8Columns ? columns : Blocks(columns, 32),
+            ],
+            ScalarType.Byte
+        );
+        using var sourceMemory = DenseTensor.Of(source, nameof(source));
+        using var codeMemory = DenseTensor.Of(codes, nameof(codes));
+        using var scaleMemory = DenseTensor.Of(scales, nameof(scales));
+        NativeStatus.ThrowIfFailed(
+            Libnbit.nbit_mxfp8_quantize(
+                Contexts.Cpu.Address,
+                (int)source.dtype,
+                sourceMemory.Address,
+                rows,
+                columns,
+                (int)format,
+                (int)scaling,
+                (byte*)codeMemory.Address,
+                (byte*)scaleMemory.Address
+            )
+        );
+        return new(format, scaling, rows, columns, codes, scales);
+    }
+
+    /// <summary>Float8 block scaling.</summary>
+    /// <param name="source">[rows, columns].</param>
+    /// <param name="transpose">Whether its transpose is quantized.</param>
+    /// <param name="format">E4M3 or E5M2.</param>
+    /// <param name="scaling">Float8Rows or Float8Tiles.</param>
+    /// <param name="powerOf2">Whether scales are rounded down to powers of two.</param>
+    /// <param name="epsilon">The least amax.</param>
+    public static ScaledMatrix QuantizeFloat8Blocks(
+        Tensor source,
+        bool transpose,
+        CodeFormat format,
+        Scaling scaling,
+        bool powerOf2,
+        float epsilon
+    )
+    {
+        using var scope = NewDisposeScope();
+        var (rows, columns) = Stored(source, transpose);
+        var codes = empty([rows, columns], ScalarType.Byte);
+        var scales = empty(
+            [scaling == Scaling.Float8Rows ? rows : Blocks(rows, 128), Blocks(columns, 128)],
+            ScalarType.Float32
+        );
+        using var sourceMemory = DenseTensor.Of(source, nameof(source));
+        using var codeMemory = DenseTensor.Of(codes, nameof(codes));
+        using var scaleMemory = DenseTensor.Of(scales, nameof(scales));
+        NativeStatus.ThrowIfFailed(
+            Libnbit.nbit_float8_block_quantize(
+                Contexts.Cpu.Address,
+                (int)source.dtype,
+                sourceMemory.Address,
+                source.shape[0],
+                source.shape[1],
+                transpose ? 1 : 0,
+                (int)format,
+                (int)scaling,
+                powerOf2 ? 1 : 0,
+                epsilon,
+                (byte*)codeMemory.Address,
+                (float*)scaleMemory.Address
+            )
+        );
+        return new(format, scaling, rows, columns, codes, scales, isTransposed: transpose);
+    }
+
+    /// <summary>NVFP4.</summary>
+    /// <param name="source">[rows, columns].</param>
+    /// <param name="transpose">Whether its transpose is quantized.</param>
+    /// <param name="tiles">Whether 16 rows share a scale.</param>
+    /// <param name="seed">Of stochastic rounding; null to round to nearest.</param>
+    /// <param name="amax">float32 [1] in place of the source's; or null.</param>
+    public static ScaledMatrix QuantizeNVFP4(
+        Tensor source,
+        bool transpose,
+        bool tiles,
+        ulong? seed,
+        Tensor? amax = null
+    )
+    {
+        using var scope = NewDisposeScope();
+        return QuantizeNVFP4(source, transpose, tiles, seed, amax?.clone() ?? Amax(source), isTransposed: transpose);
+    }
+
+    /// <summary>NVFP4 of the transpose after <see cref="HadamardTransform" />, whose amax counts.</summary>
+    /// <param name="source">[rows, columns]; rounded to bfloat16 first.</param>
+    /// <param name="seed">Of stochastic rounding; null to round to nearest.</param>
+    public static ScaledMatrix QuantizeTransformedNVFP4(Tensor source, ulong? seed)
+    {
+        using var scope = NewDisposeScope();
+        var transformed = HadamardTransform(source.to(ScalarType.BFloat16));
+        return QuantizeNVFP4(transformed, transpose: false, tiles: false, seed, Amax(transformed), isTransposed: true);
+    }
+
+    /// <summary>The transpose of a bfloat16 matrix, its rows transformed in pieces of 16 and padded to whole ones.</summary>
+    public static Tensor HadamardTransform(Tensor source)
+    {
+        using var scope = NewDisposeScope();
+        var (rows, columns) = (source.shape[0], source.shape[1]);
+        var target = empty([columns, 16 * Blocks(rows, 16)], ScalarType.BFloat16);
+        using var sourceMemory = DenseTensor.Of(source, nameof(source));
+        using var targetMemory = DenseTensor.Of(target, nameof(target));
+        NativeStatus.ThrowIfFailed(
+            Libnbit.nbit_hadamard_transform(
+                Contexts.Cpu.Address,
+                (ushort*)sourceMemory.Address,
+                rows,
+                columns,
+                (ushort*)targetMemory.Address
+            )
+        );
+        return target.MoveToOuterDisposeScope();
+    }
+
+    private static ScaledMatrix QuantizeNVFP4(
+        Tensor source,
+        bool transpose,
+        bool tiles,
+        ulong? seed,
+        Tensor amax,
+        bool isTransposed
+    )
+    {
+        using var scope = NewDisposeScope();
+        var (rows, columns) = Stored(source, transpose);
+        var codes = empty([rows, Blocks(columns, 2)], ScalarType.Byte);
+        var scales = empty([rows, Blocks(columns, 16)], ScalarType.Byte);
+        using var sourceMemory = DenseTensor.Of(source, nameof(source));
+        using var codeMemory = DenseTensor.Of(codes, nameof(codes));
+        using var scaleMemory = DenseTensor.Of(scales, nameof(scales));
+        var roundingSeed = seed ?? 0;
+        NativeStatus.ThrowIfFailed(
+            Libnbit.nbit_nvfp4_quantize(
+                Contexts.Cpu.Address,
+                (int)source.dtype,
+                sourceMemory.Address,
+                source.shape[0],
+                source.shape[1],
+                transpose ? 1 : 0,
+                tiles ? 16 : 1,
+                (float*)NativeTensor.Address(amax),
+                seed is null ? null : &roundingSeed,
+                (byte*)codeMemory.Address,
+                (byte*)scaleMemory.Address
+            )
+        );
+        return new(CodeFormat.E2M1, Scaling.NVFP4Rows, rows, columns, codes, scales, amax, isTransposed);
+    }
+
+    private static (long Rows, long Columns) Stored(Tensor source, bool transpose) =>
+        transpose ? (source.shape[1], source.shape[0]) : (source.shape[0], source.shape[1]);
+
+    private static long Blocks(long count, long size) => (count + size - 1) / size;
+}
