@@ -26,7 +26,7 @@ public sealed class LayerNormLinear : LayerNormModule, IProjection
         LayerNormModuleOptions? options = null,
         IReadOnlyList<(string Name, long Size)>? parametersSplit = null
     )
-        : base(nameof(LayerNormLinear), products: 1, inFeatures, options ??= new())
+        : base(nameof(LayerNormLinear), products: 1, OptionChecks.Size(inFeatures), options ??= new())
     {
         if (parametersSplit is not null && FuseWeightGradientAccumulation)
         {

@@ -27,10 +27,10 @@ public sealed class LayerNormMLP : LayerNormModule
         LayerNormModuleOptions? options = null,
         Action<Tensor>? outputLayerInitMethod = null
     )
-        : base(nameof(LayerNormMLP), products: 2, hiddenSize, options ??= new())
+        : base(nameof(LayerNormMLP), products: 2, OptionChecks.Size(hiddenSize), options ??= new())
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(ffnHiddenSize, 1);
-        (HiddenSize, FfnHiddenSize, Activation) = (hiddenSize, ffnHiddenSize, activation ?? Activation.Gelu);
+        (HiddenSize, FfnHiddenSize) = (hiddenSize, OptionChecks.Size(ffnHiddenSize));
+        Activation = activation ?? Activation.Gelu;
         Register("fc1_weight", [Fc1Features, hiddenSize], options.InitMethod ?? ModuleParameters.InitWeight);
         RegisterBias("fc1_bias", Fc1Features);
         Register("fc2_weight", [hiddenSize, ffnHiddenSize], outputLayerInitMethod ?? ModuleParameters.InitWeight);

@@ -30,8 +30,8 @@ internal sealed class LinearParameters
         ScalarType? dtype
     )
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(inFeatures, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(outFeatures, 1);
+        OptionChecks.Size(inFeatures);
+        OptionChecks.Size(outFeatures);
         CheckSplit(split, outFeatures);
         (_module, _hasBias) = (module, hasBias);
         _prefixes = split is null ? [""] : [.. split.Select(part => part.Name + "_")];
@@ -72,8 +72,8 @@ internal sealed class LinearParameters
         if (split.Any(part => part.Size < 1) || split.Sum(part => part.Size) != outFeatures)
         {
             throw new ArgumentException(
-                $"parameters of [{string.Join(", ", split.Select(part => part.Size))}] outputs do not make up a layer of "
-                    + $"{outFeatures}: give each at least 1, and {outFeatures} together",
+                $"parameters of [{string.Join(", ", split.Select(part => part.Size))}] outputs do not make up a layer "
+                    + $"of {outFeatures}: give each at least 1, and {outFeatures} together",
                 nameof(split)
             );
         }

@@ -16,8 +16,8 @@ public readonly record struct ModuleOutput(Tensor Output, Tensor? Bias = null, T
         if (returnsBias || returnsLayerNormOutput)
         {
             throw new InvalidOperationException(
-                $"this {module.GetName()} was made to return its {(returnsBias ? "bias" : "normalized input")} beside its "
-                    + "output: call ForwardParts"
+                $"this {module.GetName()} was made to return its {(returnsBias ? "bias" : "normalized input")} beside "
+                    + "its output: call ForwardParts"
             );
         }
     }

@@ -16,6 +16,13 @@ internal static class OptionChecks
                 $"{name} {value} is not supported; use one of {string.Join(", ", Enum.GetNames<T>())}"
             );
 
+    /// <exception cref="ArgumentOutOfRangeException">It is below 1.</exception>
+    public static long Size(long value, [CallerArgumentExpression(nameof(value))] string name = "")
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(value, 1, name);
+        return value;
+    }
+
     /// <exception cref="ArgumentOutOfRangeException">It is no probability.</exception>
     public static double Probability(double value, [CallerMemberName] string name = "") =>
         value is >= 0 and <= 1

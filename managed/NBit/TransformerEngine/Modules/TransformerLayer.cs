@@ -30,7 +30,6 @@ public sealed class TransformerLayer : nn.Module<Tensor, Tensor>
     {
         Options = options ?? new();
         CheckParallel(Options);
-        ArgumentOutOfRangeException.ThrowIfLessThan(ffnHiddenSize, 1);
         var (returnsBias, isPost) = (!Options.ParallelAttentionMlp, Options.ApplyResidualConnectionPostLayerNorm);
         SelfAttention = new(
             hiddenSize,

@@ -24,8 +24,8 @@ internal static class MainGradients
             : throw new InvalidOperationException(
                 $"fuseWeightGradientAccumulation is on, but {name} is "
                     + (target is null ? "null" : $"[{string.Join(", ", target.shape)}]")
-                    + $": set it to a tensor [{string.Join(", ", shape.ToArray())}], float32 say, that collects the weight's "
-                    + "gradients"
+                    + $": set it to a tensor [{string.Join(", ", shape.ToArray())}], float32 say, that collects the "
+                    + "weight's gradients"
             );
     }
 }

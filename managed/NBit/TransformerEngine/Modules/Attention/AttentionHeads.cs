@@ -20,8 +20,8 @@ internal sealed record AttentionHeads(long Count, long Groups, long Channels)
     /// <exception cref="ArgumentException">Heads do not make up the hidden size, or groups the heads.</exception>
     public static AttentionHeads Of(long hiddenSize, long count, AttentionOptions options)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(hiddenSize, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        OptionChecks.Size(hiddenSize);
+        OptionChecks.Size(count);
         if (options.KvChannels is null && hiddenSize % count != 0)
         {
             throw new ArgumentException(
@@ -34,15 +34,14 @@ internal sealed record AttentionHeads(long Count, long Groups, long Channels)
         if (groups < 1 || count % groups != 0)
         {
             throw new ArgumentException(
-                $"The number of attention heads must be divisible by the number of GQA groups! {count} heads are not by "
-                    + $"{groups} groups",
+                $"The number of attention heads must be divisible by the number of GQA groups! {count} heads are not "
+                    + $"by {groups} groups",
                 nameof(options)
             );
         }
 
         var channels = options.KvChannels ?? hiddenSize / count;
-        ArgumentOutOfRangeException.ThrowIfLessThan(channels, 1);
-        return new(count, groups, channels);
+        return new(count, groups, OptionChecks.Size(channels));
     }
 
     /// <summary>Features as heads: [.., heads * channels] as [.., heads, channels].</summary>

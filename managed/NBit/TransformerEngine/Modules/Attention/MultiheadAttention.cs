@@ -40,7 +40,7 @@ public sealed class MultiheadAttention : nn.Module<Tensor, Tensor>
         : base(nameof(MultiheadAttention))
     {
         Options = options ?? new();
-        AttentionType = OptionChecks.Defined(attentionType);
+        AttentionType = OptionChecks.Defined(attentionType, nameof(attentionType));
         if (Options is { FuseWeightGradientAccumulation: true, FuseQkvParameters: false })
         {
             throw new ArgumentException(
