@@ -43,6 +43,8 @@ public sealed class Float8File
 
     public int Number(string key, int otherwise) => (int)(_entry.Number(key) ?? otherwise);
 
+    public double Real(string key) => _entry.Number(key)!.Value;
+
     public bool Has(string tensor) => _tensors.Has(tensor);
 
     public Tensor Read(string tensor) => _tensors.Read(tensor);

@@ -1,4 +1,5 @@
 using TorchSharp.Modules;
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 
 namespace NBit.TransformerEngine.Modules;
@@ -29,6 +30,7 @@ public sealed class LayerNorm : nn.Module<Tensor, Tensor>
     }
 
     /// <summary>The scale [size].</summary>
+    [field: ComponentName(Name = nameof(weight))]
     public Parameter weight
     {
         get;
@@ -40,6 +42,7 @@ public sealed class LayerNorm : nn.Module<Tensor, Tensor>
     }
 
     /// <summary>The shift [size].</summary>
+    [field: ComponentName(Name = nameof(bias))]
     public Parameter bias
     {
         get;

@@ -1,4 +1,5 @@
 using TorchSharp.Modules;
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 
 namespace NBit.TransformerEngine.Modules;
@@ -16,7 +17,7 @@ namespace NBit.TransformerEngine.Modules;
 /// rounded to it, and to bfloat16 for float32. Its gradient is the sum of the unquantized gradient.
 /// </para>
 /// </remarks>
-public sealed class Linear : nn.Module<Tensor, Tensor>, IFloat8Module
+public sealed class Linear : nn.Module<Tensor, Tensor>, IFloat8Module, IProjection
 {
     private readonly Float8State _state = new(products: 1);
 
@@ -28,6 +29,7 @@ public sealed class Linear : nn.Module<Tensor, Tensor>, IFloat8Module
     /// <param name="dtype">float32, float16 or bfloat16; null for the default dtype.</param>
     /// <param name="fuseWeightGradientAccumulation">Whether the gradient of the weight goes into
     /// <see cref="MainGradient" />.</param>
+    /// <param name="returnBias">Whether the bias is not added, and returned by <see cref="ForwardParts" />.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no input or no output.</exception>
     public Linear(
         long inFeatures,
@@ -35,18 +37,20 @@ public sealed class Linear : nn.Module<Tensor, Tensor>, IFloat8Module
         bool hasBias = true,
         Action<Tensor>? initMethod = null,
         ScalarType? dtype = null,
-        bool fuseWeightGradientAccumulation = false
+        bool fuseWeightGradientAccumulation = false,
+        bool returnBias = false
     )
         : base(nameof(Linear))
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(inFeatures, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(outFeatures, 1);
-        FuseWeightGradientAccumulation = fuseWeightGradientAccumulation;
+        (FuseWeightGradientAccumulation, ReturnBias) = (fuseWeightGradientAccumulation, returnBias);
         weight = ModuleParameters.Create([outFeatures, inFeatures], dtype, initMethod ?? ModuleParameters.InitWeight);
         bias = hasBias ? ModuleParameters.Create([outFeatures], dtype, made => nn.init.zeros_(made)) : null;
     }
 
     /// <summary>The weight [out, in].</summary>
+    [field: ComponentName(Name = nameof(weight))]
     public Parameter weight
     {
         get;
@@ -58,6 +62,7 @@ public sealed class Linear : nn.Module<Tensor, Tensor>, IFloat8Module
     }
 
     /// <summary>The bias [out], or null.</summary>
+    [field: ComponentName(Name = nameof(bias))]
     public Parameter? bias
     {
         get;
@@ -78,10 +83,13 @@ public sealed class Linear : nn.Module<Tensor, Tensor>, IFloat8Module
     /// gradient.</summary>
     public bool FuseWeightGradientAccumulation { get; }
 
+    /// <summary>Whether the bias is not added, and returned by <see cref="ForwardParts" />.</summary>
+    public bool ReturnBias { get; }
+
     /// <summary>
     /// float32, float16 or bfloat16 [out, in], of the caller: what weight gradients are added to inside regions with
-    /// <see cref="FuseWeightGradientAccumulation" />, before they are rounded to its dtype. The first microbatch of several
-    /// overwrites it.
+    /// <see cref="FuseWeightGradientAccumulation" />, before they are rounded to its dtype. The first microbatch of
+    /// several overwrites it.
     /// </summary>
     public Tensor? MainGradient { get; set; }
 
@@ -94,18 +102,40 @@ public sealed class Linear : nn.Module<Tensor, Tensor>, IFloat8Module
 
     /// <summary>The layer, with a weight that several microbatches share.</summary>
     /// <param name="input">[..., in].</param>
-    /// <param name="isFirstMicrobatch">True where the weight has changed: it is cast, and its codes are cached. False to
-    /// take those codes; the scale of the weight does not move on then. Null to cast the weight for this pass
+    /// <param name="isFirstMicrobatch">True where the weight has changed: it is cast, and its codes are cached. False
+    /// to take those codes; the scale of the weight does not move on then. Null to cast the weight for this pass
     /// alone.</param>
     /// <returns>[..., out].</returns>
     /// <exception cref="ArgumentException">A dtype, device or size does not fit.</exception>
-    /// <exception cref="InvalidOperationException">The weight's gradient has no <see cref="MainGradient" /> to go
-    /// to.</exception>
+    /// <exception cref="InvalidOperationException">The weight's gradient has no <see cref="MainGradient" /> to go to,
+    /// or the layer returns its bias.</exception>
     public Tensor forward(Tensor input, bool? isFirstMicrobatch)
     {
+        ModuleOutput.CheckSingle(this, ReturnBias);
+        return ForwardParts(input, isFirstMicrobatch).Output;
+    }
+
+    /// <summary>The layer, with the bias beside the output where <see cref="ReturnBias" /> is on.</summary>
+    /// <param name="input">[..., in].</param>
+    /// <param name="isFirstMicrobatch">As in <see cref="forward(Tensor, bool?)" />.</param>
+    /// <returns>[..., out], and the bias in its dtype.</returns>
+    /// <exception cref="ArgumentException">A dtype, device or size does not fit.</exception>
+    /// <exception cref="InvalidOperationException">The weight's gradient has no <see cref="MainGradient" /> to go
+    /// to.</exception>
+    public ModuleOutput ForwardParts(Tensor input, bool? isFirstMicrobatch = null)
+    {
         ArgumentNullException.ThrowIfNull(input);
-        return Float8Linear.Forward(_state, input, weight, bias, isFirstMicrobatch, CheckedMainGradient())
-            ?? nn.functional.linear(input, weight, bias);
+        var target = MainGradients.Check(
+            FuseWeightGradientAccumulation,
+            MainGradient,
+            nameof(MainGradient),
+            weight.shape
+        );
+        var added = ReturnBias ? null : bias;
+        var output =
+            Float8Linear.Forward(_state, input, weight, added, isFirstMicrobatch, target)
+            ?? nn.functional.linear(input, weight, added);
+        return new(output, ReturnBias ? bias?.to(output.dtype) : null);
     }
 
     /// <inheritdoc />
@@ -117,21 +147,5 @@ public sealed class Linear : nn.Module<Tensor, Tensor>, IFloat8Module
         }
 
         base.Dispose(disposing);
-    }
-
-    private Tensor? CheckedMainGradient()
-    {
-        if (!FuseWeightGradientAccumulation || Float8Region.Current is not { Enabled: true } || !is_grad_enabled())
-        {
-            return null;
-        }
-
-        return MainGradient is { } target && target.shape.AsSpan().SequenceEqual(weight.shape)
-            ? target
-            : throw new InvalidOperationException(
-                $"fuseWeightGradientAccumulation is on, but {nameof(MainGradient)} is "
-                    + (MainGradient is null ? "null" : $"[{string.Join(", ", MainGradient.shape)}]")
-                    + $": set it to a tensor [{OutFeatures}, {InFeatures}], float32 say, that collects the weight's gradients"
-            );
     }
 }

@@ -1,4 +1,5 @@
 using TorchSharp.Modules;
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 
 namespace NBit.TransformerEngine.Modules;
@@ -27,6 +28,7 @@ public sealed class RMSNorm : nn.Module<Tensor, Tensor>
     }
 
     /// <summary>The scale [size].</summary>
+    [field: ComponentName(Name = nameof(weight))]
     public Parameter weight
     {
         get;

@@ -10,15 +10,22 @@ internal static class Normalization
     /// <param name="input">[..., size].</param>
     /// <param name="weight">[size].</param>
     /// <param name="bias">[size]; null for RMSNorm.</param>
-    /// <returns>[..., size], of the input's dtype.</returns>
-    public static Tensor Forward(NormalizationSettings settings, Tensor input, Tensor weight, Tensor? bias)
+    /// <param name="dtype">The dtype of the output; null for the input's.</param>
+    /// <returns>[..., size].</returns>
+    public static Tensor Forward(
+        NormalizationSettings settings,
+        Tensor input,
+        Tensor weight,
+        Tensor? bias,
+        ScalarType? dtype = null
+    )
     {
         Float8Operands.CheckFeatures(input, weight.shape[0]);
         using var scope = NewDisposeScope();
         var rows = input.detach().reshape(-1, input.shape[^1]);
         var scale = weight.detach();
         var (wide, statistics) = Compute(settings, rows, scale, bias?.detach());
-        var output = wide.to(input.dtype).view(input.shape);
+        var output = wide.to(dtype ?? input.dtype).view(input.shape);
         if (!is_grad_enabled() || !(input.requires_grad || weight.requires_grad || bias is { requires_grad: true }))
         {
             statistics.Dispose();

@@ -1,7 +1,7 @@
 namespace NBit.TransformerEngine;
 
 /// <summary>What a norm subtracts and divides by.</summary>
-internal enum NormalizationKind
+public enum NormalizationKind
 {
     /// <summary>The mean, and the standard deviation.</summary>
     LayerNorm,

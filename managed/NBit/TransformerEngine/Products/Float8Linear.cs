@@ -2,18 +2,20 @@ using static TorchSharp.torch;
 
 namespace NBit.TransformerEngine;
 
-/// <summary>A linear layer in 8 bits with its gradients: that of <see cref="Modules.Linear" /> and of TorchSharp's converted
-/// layers.</summary>
+/// <summary>A linear layer in 8 bits with its gradients: that of <see cref="Modules.Linear" /> and of TorchSharp's
+/// converted layers.</summary>
 internal static class Float8Linear
 {
     /// <summary>The layer inside a region; null outside of enabled ones, where the caller multiplies in its own
     /// precision.</summary>
-    /// <param name="state">That of the module, of one product.</param>
+    /// <param name="state">That of the module.</param>
     /// <param name="input">[..., in].</param>
     /// <param name="weight">[out, in].</param>
     /// <param name="bias">[out], or null.</param>
-    /// <param name="isFirstMicrobatch">Whether the weight is cached: see <see cref="Float8Pass.QuantizeWeight" />.</param>
+    /// <param name="isFirstMicrobatch">Whether the weight is cached: see
+    /// <see cref="Float8Pass.QuantizeWeight" />.</param>
     /// <param name="mainGradient">Where the weight's gradient goes; null for the weight itself.</param>
+    /// <param name="place">Where the layer stands in a module of several steps; null for a module of its own.</param>
     /// <returns>[..., out].</returns>
     public static Tensor? Forward(
         Float8State state,
@@ -21,33 +23,37 @@ internal static class Float8Linear
         Tensor weight,
         Tensor? bias,
         bool? isFirstMicrobatch = null,
-        Tensor? mainGradient = null
+        Tensor? mainGradient = null,
+        ProductPlace? place = null
     )
     {
+        var product = place?.Product ?? 0;
         if (Float8Region.Current is not { Enabled: true })
         {
-            Float8Pass.Calibrate(state, product: 0, input, weight);
+            Float8Pass.Calibrate(state, product, input, weight);
             return null;
         }
 
         Float8Operands.CheckFeatures(input, weight.shape[1]);
-        var dtype = Float8Operands.ActivationType(input, (nameof(weight), weight), (nameof(bias), bias));
+        var dtype =
+            place?.Dtype ?? Float8Operands.ActivationType(input, (nameof(weight), weight), (nameof(bias), bias));
         using var scope = NewDisposeScope();
         var grad = is_grad_enabled();
         var (forInput, forWeight) = (grad && input.requires_grad, grad && weight.requires_grad);
         var needsGradient = forInput || forWeight || (grad && bias is { requires_grad: true });
         var pass = Float8Pass.Begin(state, needsGradient)!;
-        using var x = pass.QuantizeInput(product: 0, Float8Operands.Rows(input, dtype));
-        using var w = pass.QuantizeWeight(product: 0, weight, isFirstMicrobatch);
+        var rows = Float8Operands.Rows(input, place is null ? dtype : input.dtype);
+        using var x = pass.QuantizeInput(product, rows, place?.InputAmax);
+        using var w = pass.QuantizeWeight(product, weight, isFirstMicrobatch);
         long[] shape = [.. input.shape[..^1], weight.shape[0]];
-        var output = Float8Gemm.Forward(x, w, bias, dtype).view(shape);
+        var output = Float8Gemm.Forward(x, w, bias, dtype).to(place?.OutputType ?? dtype).view(shape);
         if (!needsGradient)
         {
             return output.MoveToOuterDisposeScope();
         }
 
         var kept = new KeptMatrices();
-        var layer = new Layer(pass, dtype, input, weight, bias)
+        var layer = new Layer(pass, product, dtype, input, weight, bias)
         {
             Input = forWeight ? kept.Add(x.ColumnWise!) : null,
             Weight = forInput ? kept.Add(w.ColumnWise!) : null,
@@ -60,7 +66,14 @@ internal static class Float8Linear
     }
 
     /// <summary>What the gradients are made from.</summary>
-    private sealed class Layer(Float8Pass pass, ScalarType dtype, Tensor input, Tensor weight, Tensor? bias)
+    private sealed class Layer(
+        Float8Pass pass,
+        int product,
+        ScalarType dtype,
+        Tensor input,
+        Tensor weight,
+        Tensor? bias
+    )
     {
         // Not the tensors themselves: they would live as long as the graph does.
         private readonly long[] _inputShape = input.shape;
@@ -79,7 +92,7 @@ internal static class Float8Linear
         public Tensor?[] Backward(Tensor gradient)
         {
             var rows = gradient.reshape(-1, gradient.shape[^1]);
-            using var dy = pass.QuantizeGradient(product: 0, rows, Weight is not null, Input is not null);
+            using var dy = pass.QuantizeGradient(product, rows, Weight is not null, Input is not null);
             pass.EndBackward();
             return
             [

@@ -55,9 +55,13 @@ internal sealed unsafe class Float8Pass
     /// <param name="source">[rows, in], float32, float16 or bfloat16.</param>
     /// <param name="amax">float32 [1] for current scaling, in place of the source's; or null.</param>
     public QuantizedOperand QuantizeInput(int product, Tensor source, Tensor? amax = null) =>
-        _forward is null
-            ? OperandCasts.Quantize(Recipe, OperandRole.Input, source, rowWise: true, _needsGradient, amax)
-            : Delayed(_forward, Float8State.ForwardSlots * product, source, Recipe.ForwardType);
+        OperandWatch.See(
+            OperandRole.Input,
+            product,
+            _forward is null
+                ? OperandCasts.Quantize(Recipe, OperandRole.Input, source, rowWise: true, _needsGradient, amax)
+                : Delayed(_forward, Float8State.ForwardSlots * product, source, Recipe.ForwardType)
+        );
 
     /// <summary>Casts the weight of a product, or takes the cached one.</summary>
     /// <param name="product">Which product of the module.</param>
@@ -80,7 +84,7 @@ internal sealed unsafe class Float8Pass
             _state.Cache(product, made.Share());
         }
 
-        return made;
+        return OperandWatch.See(OperandRole.Weight, product, made);
     }
 
     /// <summary>Casts the gradient of the output of a product.</summary>
@@ -96,9 +100,13 @@ internal sealed unsafe class Float8Pass
         bool forWeight,
         Tensor? amax = null
     ) =>
-        Recipe.IsDelayed
-            ? Delayed(BackwardScales(), Float8State.BackwardSlots * product, gradient, Recipe.BackwardType)
-            : OperandCasts.Quantize(Recipe, OperandRole.Gradient, gradient, forInput, forWeight, amax);
+        OperandWatch.See(
+            OperandRole.Gradient,
+            product,
+            Recipe.IsDelayed
+                ? Delayed(BackwardScales(), Float8State.BackwardSlots * product, gradient, Recipe.BackwardType)
+                : OperandCasts.Quantize(Recipe, OperandRole.Gradient, gradient, forInput, forWeight, amax)
+        );
 
     /// <summary>Ends a backward pass: where the module ran first in its step, the scales of all gradients of the step
     /// move on.</summary>

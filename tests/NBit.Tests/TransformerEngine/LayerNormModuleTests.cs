@@ -1,0 +1,426 @@
+using NBit.Amp;
+using NBit.Checkpoints;
+using NBit.Tests.Checkpoints;
+using NBit.Tests.Training;
+using NBit.TransformerEngine;
+using TorchSharp;
+using static TorchSharp.torch;
+using TE = NBit.TransformerEngine.Modules;
+
+namespace NBit.Tests.TransformerEngine;
+
+/// <summary>LayerNormLinear and LayerNormMLP.</summary>
+public sealed class LayerNormModuleTests : DisposeScopeFixture
+{
+    private const int Hidden = 40;
+    private static readonly bool[] Both = [false, true];
+    private static readonly TE.LayerNormModuleOptions[] Options =
+    [
+        new(),
+        new() { HasBias = false, Eps = 0.1 },
+        new() { Normalization = NormalizationKind.RMSNorm },
+        new() { ZeroCenteredGamma = true },
+        new()
+        {
+            Normalization = NormalizationKind.RMSNorm,
+            ZeroCenteredGamma = true,
+            HasBias = false,
+        },
+    ];
+
+    private static IEnumerable<Float8Recipe> Recipes() => Steps.Recipes;
+
+    private static TE.LayerNormModule Make(
+        bool mlp,
+        TE.LayerNormModuleOptions? options = null,
+        string activation = "gelu"
+    ) =>
+        mlp
+            ? new TE.LayerNormMLP(Hidden, 56, Activation.Parse(activation), options)
+            : new TE.LayerNormLinear(Hidden, 24, options);
+
+    /// <summary>Numbers that differ from the initial ones, of which many are 0 or 1, and large enough to matter.</summary>
+    private static T Filled<T>(T module, ScalarType? dtype = null)
+        where T : nn.Module
+    {
+        using var grad = no_grad();
+        foreach (var (_, parameter) in module.named_parameters())
+        {
+            parameter.add_(randn(parameter.shape, dtype ?? parameter.dtype) * 0.2);
+        }
+
+        return module;
+    }
+
+    private static Tensor Compose(
+        Composition composition,
+        bool mlp,
+        Tensor x,
+        TE.LayerNormModuleOptions options,
+        string activation = "gelu"
+    )
+    {
+        var normalized = composition.Norm(x, "", options);
+        return mlp ? composition.Mlp(normalized, "", activation) : composition.Linear(normalized, "");
+    }
+
+    private static void AssertEqualsComposition(bool mlp, TE.LayerNormModuleOptions options, string activation)
+    {
+        manual_seed(4);
+        using var module = Filled(Make(mlp, options, activation));
+        var composition = new Composition(module);
+        var (x, z) = (randn(3, 5, Hidden).requires_grad_(), zeros(0));
+        z = x.detach().clone().requires_grad_();
+        var y = module.forward(x);
+        var expected = Compose(composition, mlp, z, options, activation);
+        var gradient = randn_like(y);
+        y.backward([gradient]);
+        expected.backward([gradient]);
+        Closeness.AssertNear(y, expected, Closeness.Float32);
+        Closeness.AssertNear(x.grad!, z.grad!, Closeness.Float32, "input gradient");
+        Closeness.AssertGradientsNear(module, composition.Gradients, Closeness.Float32);
+    }
+
+    [Test]
+    public void Outside_of_regions_it_equals_libtorchs_operators(
+        [Values] bool mlp,
+        [ValueSource(nameof(Options))] TE.LayerNormModuleOptions options
+    ) => AssertEqualsComposition(mlp, options, "gelu");
+
+    [Test]
+    public void So_it_does_with_every_activation(
+        [ValueSource(typeof(ActivationTests), nameof(ActivationTests.Names))] string activation
+    ) => AssertEqualsComposition(mlp: true, new(), activation);
+
+    [Test]
+    public void In_8_bits_it_is_near_the_same_operators(
+        [Values] bool mlp,
+        [ValueSource(nameof(Recipes))] Float8Recipe recipe
+    )
+    {
+        manual_seed(5);
+        var options = new TE.LayerNormModuleOptions();
+        using var module = Filled(Make(mlp, options));
+        var composition = new Composition(module);
+        var x = randn(64, Hidden).requires_grad_();
+        var z = x.detach().clone().requires_grad_();
+        var expected = Compose(composition, mlp, z, options);
+        var gradient = randn_like(expected);
+        expected.backward([gradient]);
+        Steps.Forward(module, x, recipe).backward([gradient]); // so that delayed scales are set
+        module.zero_grad();
+        x.grad = null;
+        var y = Steps.Forward(module, x, recipe);
+        y.backward([gradient]);
+        var products = mlp ? 2 : 1;
+        var forward = Closeness.Of8Bits(recipe, products);
+        Closeness.AssertNear(y, expected, forward);
+        Assert.That(Closeness.Distance(y, expected), Is.GreaterThan(forward / 4), "codes were used");
+        // The norm and the activation were linearized at a point that is as far away as the forward pass is.
+        var limit = Closeness.Of8Bits(recipe, 2 * products, products);
+        Closeness.AssertNear(x.grad!, z.grad!, limit, "input gradient");
+        Closeness.AssertGradientsNear(module, composition.Gradients, limit);
+    }
+
+    [Test]
+    public void Any_shape_and_dtype_gives_finite_gradients(
+        [Values] bool mlp,
+        [ValueSource(nameof(Recipes))] Float8Recipe recipe,
+        [Values(ScalarType.Float32, ScalarType.Float16, ScalarType.BFloat16)] ScalarType dtype
+    )
+    {
+        foreach (var shape in new long[][] { [Hidden], [7, Hidden], [2, 1, 3, Hidden], [0, Hidden] })
+        {
+            using var module = Make(mlp, new() { DataType = dtype });
+            var x = randn(shape, dtype).requires_grad_();
+            var y = Steps.Run(module, x, recipe);
+            Assert.That(y.shape, Is.EqualTo((long[])[.. shape[..^1], mlp ? Hidden : 24]));
+            Assert.That(y.dtype, Is.EqualTo(dtype));
+            Assert.That(x.grad!.isfinite().all().item<bool>(), Is.True);
+            foreach (var (name, parameter) in module.named_parameters())
+            {
+                Assert.That(parameter.grad!.isfinite().all().item<bool>(), Is.True, name);
+                Assert.That(parameter.grad!.dtype, Is.EqualTo(dtype), name);
+            }
+        }
+    }
+
+    [Test]
+    public void Parameters_have_the_names_sizes_and_values_of_Transformer_Engine()
+    {
+        manual_seed(1);
+        using var linear = new TE.LayerNormLinear(200, 100);
+        using var mlp = new TE.LayerNormMLP(
+            120,
+            80,
+            Activation.SwiGLU,
+            new() { ZeroCenteredGamma = true, Normalization = NormalizationKind.RMSNorm }
+        );
+        using var plain = new TE.LayerNormMLP(6, 8, options: new() { HasBias = false });
+        Assert.That(
+            Shapes(linear),
+            Is.EqualTo("layer_norm_weight [200], layer_norm_bias [200], weight [100, 200], bias [100]")
+        );
+        Assert.That(
+            Shapes(mlp),
+            Is.EqualTo(
+                "layer_norm_weight [120], fc1_weight [160, 120], fc1_bias [160], fc2_weight [120, 80], fc2_bias [120]"
+            )
+        );
+        Assert.That(
+            Shapes(plain),
+            Is.EqualTo("layer_norm_weight [6], layer_norm_bias [6], fc1_weight [8, 6], fc2_weight [6, 8]")
+        );
+        Assert.That(Steps.Numbers(linear.LayerNormWeight), Is.All.EqualTo(1));
+        Assert.That(Steps.Numbers(mlp.LayerNormWeight), Is.All.Zero);
+        Assert.That(Steps.Numbers(linear.LayerNormBias!).Concat(Steps.Numbers(linear.Bias!)), Is.All.Zero);
+        Assert.That(Steps.Numbers(mlp.Fc1Bias!).Concat(Steps.Numbers(mlp.Fc2Bias!)), Is.All.Zero);
+        foreach (var weight in new[] { linear.Weight!, mlp.Fc1Weight, mlp.Fc2Weight })
+        {
+            Assert.That(weight.std().item<float>(), Is.EqualTo(0.023).Within(0.001));
+        }
+    }
+
+    [Test]
+    public void Parts_of_a_split_layer_have_parameters_of_their_own()
+    {
+        (string, long)[] parts = [("query", 6), ("key", 4)];
+        using var normed = new TE.LayerNormLinear(8, 10, parametersSplit: parts);
+        using var split = new TE.SplitLinear(8, parts);
+        const string Parts = "query_weight [6, 8], query_bias [6], key_weight [4, 8], key_bias [4]";
+        Assert.That(Shapes(split), Is.EqualTo(Parts));
+        Assert.That(Shapes(normed), Is.EqualTo("layer_norm_weight [8], layer_norm_bias [8], " + Parts));
+        Assert.That(normed.Weight, Is.Null);
+        using var whole = new TE.Linear(8, 10);
+        using (no_grad())
+        {
+            whole.weight.copy_(cat([split.get_parameter("query_weight")!, split.get_parameter("key_weight")!], 0));
+        }
+
+        var x = randn(5, 8);
+        Assert.That(Steps.Numbers(split.forward(x)), Is.EqualTo(Steps.Numbers(whole.forward(x))));
+        var (y, z) = (Steps.Run(split, x), Steps.Forward(whole, x));
+        Assert.That(Steps.Numbers(y), Is.EqualTo(Steps.Numbers(z)), "in 8 bits");
+        Assert.That(split.get_parameter("key_weight")!.grad!.shape, Is.EqualTo(new long[] { 4, 8 }));
+    }
+
+    [Test]
+    public void What_else_was_asked_for_is_returned(
+        [Values] bool mlp,
+        [Values] bool returnsBias,
+        [Values] bool returnsNorm
+    )
+    {
+        manual_seed(6);
+        var options = new TE.LayerNormModuleOptions { ReturnBias = returnsBias, ReturnLayerNormOutput = returnsNorm };
+        using var module = Filled(Make(mlp, options));
+        using var plain = Make(mlp);
+        plain.load_state_dict(module.state_dict());
+        var x = randn(4, Hidden);
+        foreach (var enabled in Both)
+        {
+            using var region = Float8.Autocast(new Float8CurrentScaling(), enabled);
+            var (output, bias, normalized) = module.ForwardParts(x);
+            Assert.That((bias is not null, normalized is not null), Is.EqualTo((returnsBias, returnsNorm)));
+            var whole = bias is null ? output : output + bias;
+            // Products in 8 bits round an added bias to bfloat16: 2^-9 of it.
+            Closeness.AssertNear(whole, plain.forward(x), returnsBias && enabled ? 2e-3 : 1e-6);
+            if (normalized is not null)
+            {
+                var composition = new Composition(module);
+                Closeness.AssertNear(normalized, composition.Norm(x, "", options), Closeness.Float32);
+            }
+        }
+
+        if (returnsBias || returnsNorm)
+        {
+            Assert.That(
+                () => module.forward(x),
+                Throws.InvalidOperationException.With.Message.Contains("call ForwardParts")
+            );
+        }
+    }
+
+    [Test]
+    public void A_returned_norm_takes_a_gradient_too()
+    {
+        manual_seed(7);
+        var options = new TE.LayerNormModuleOptions { ReturnLayerNormOutput = true };
+        using var module = Filled(Make(mlp: true, options));
+        var composition = new Composition(module);
+        var (x, z) = (randn(6, Hidden).requires_grad_(), zeros(0));
+        z = x.detach().clone().requires_grad_();
+        var parts = module.ForwardParts(x);
+        var normalized = composition.Norm(z, "", options);
+        (parts.Output + parts.LayerNormOutput!).sum().backward();
+        (composition.Mlp(normalized, "", "gelu") + normalized).sum().backward();
+        Closeness.AssertNear(x.grad!, z.grad!, 1e-4, "input gradient"); // of a sum, most of which the norm takes away
+        Closeness.AssertGradientsNear(module, composition.Gradients, Closeness.Float32);
+    }
+
+    [Test]
+    public void Under_autocast_results_have_its_dtype([Values] bool mlp, [Values] bool enabled)
+    {
+        using var module = Make(mlp, new() { ReturnBias = true, ReturnLayerNormOutput = true });
+        var x = randn(4, Hidden).requires_grad_();
+        TE.ModuleOutput parts;
+        using (new Autocast(DeviceType.CPU, ScalarType.BFloat16))
+        using (Float8.Autocast(enabled: enabled))
+        {
+            parts = module.ForwardParts(x);
+        }
+
+        Assert.That(
+            new[] { parts.Output.dtype, parts.Bias!.dtype, parts.LayerNormOutput!.dtype },
+            Is.All.EqualTo(ScalarType.BFloat16)
+        );
+        parts.Output.backward([ones_like(parts.Output)]);
+        Assert.That(module.LayerNormWeight.grad!.dtype, Is.EqualTo(ScalarType.Float32));
+    }
+
+    [Test]
+    public void Microbatches_share_codes_and_collect_gradients()
+    {
+        manual_seed(8);
+        using var module = new TE.LayerNormMLP(Hidden, 16, options: new() { FuseWeightGradientAccumulation = true });
+        Assert.That(
+            () => Steps.Forward(module, randn(2, Hidden)),
+            Throws.InvalidOperationException.With.Message.Contains(
+                "Fc1MainGradient is null: set it to a tensor [16, 40]"
+            )
+        );
+        Assert.That(Steps.StateOf(module).Forward, Is.Null);
+        using var plain = new TE.LayerNormMLP(Hidden, 16);
+        plain.load_state_dict(module.state_dict());
+        (module.Fc1MainGradient, module.Fc2MainGradient) = (full([16, Hidden], 9f), full([Hidden, 16], 9f));
+        var (x, gradient) = (randn(8, Hidden), randn(8, Hidden));
+        var recipe = new Float8CurrentScaling();
+        foreach (var isFirst in new[] { true, false })
+        {
+            using (Float8.Autocast(recipe))
+            {
+                module.forward(x, isFirst).backward([gradient]);
+                plain.forward(x).backward([gradient]);
+            }
+
+            using var grad = no_grad();
+            module.Fc1Weight.zero_(); // of no account with cached codes
+        }
+
+        Closeness.AssertNear(module.Fc1MainGradient, plain.Fc1Weight.grad!, 1e-6);
+        Closeness.AssertNear(module.Fc2MainGradient, plain.Fc2Weight.grad!, 1e-6);
+        Assert.That(module.Fc1Weight.grad, Is.Null);
+    }
+
+    [Test]
+    public void Calibration_notes_the_amaxes_of_both_products()
+    {
+        using var module = Make(mlp: true);
+        using (Float8.Autocast(new DelayedScaling(amaxHistoryLength: 2), enabled: false, calibrating: true))
+        {
+            module.forward(randn(3, Hidden));
+        }
+
+        var row = Steps.Row(Steps.StateOf(module).Forward!.AmaxHistory, 0);
+        Assert.That(row.Select(amax => amax > 0), Is.EqualTo(new[] { true, true, false, true, true, false }));
+    }
+
+    [Test]
+    public void A_saved_module_goes_on_where_it_was([Values] bool mlp)
+    {
+        using var folder = new TemporaryDirectory();
+        var (path, recipe) = (folder.File("model.safetensors"), new DelayedScaling(amaxHistoryLength: 3));
+        using var saved = nn.Sequential(Filled(Make(mlp)));
+        for (var step = 0; step < 3; step++)
+        {
+            Steps.Run(saved, randn(3, Hidden), recipe);
+        }
+
+        ModelFile.Save(saved, path);
+        using var loaded = nn.Sequential(Make(mlp));
+        ModelFile.Load(loaded, path);
+        var x = randn(3, Hidden);
+        Assert.That(
+            Steps.Numbers(Steps.Forward(loaded, x, recipe)),
+            Is.EqualTo(Steps.Numbers(Steps.Forward(saved, x, recipe)))
+        );
+    }
+
+    [Test]
+    public void Another_dtype_replaces_the_parameters([Values] bool mlp)
+    {
+        using var module = Make(mlp);
+        module.to(ScalarType.BFloat16);
+        Assert.That(
+            module.named_parameters().Select(pair => pair.parameter.dtype),
+            Is.All.EqualTo(ScalarType.BFloat16)
+        );
+        Assert.That(module.LayerNormWeight.dtype, Is.EqualTo(ScalarType.BFloat16));
+        Assert.That(Steps.Run(module, randn([2, Hidden], ScalarType.BFloat16)).dtype, Is.EqualTo(ScalarType.BFloat16));
+    }
+
+    [Test]
+    public void Steps_leave_no_tensor_behind([Values] bool mlp, [ValueSource(nameof(Recipes))] Float8Recipe recipe)
+    {
+        using var module = Make(mlp, activation: "swiglu");
+        var x = randn(5, Hidden).requires_grad_();
+        Once();
+        var bytes = Float8.BytesKeptForBackward;
+        TensorCount.AssertChangedBy(0, Once);
+        Assert.That(Float8.BytesKeptForBackward, Is.EqualTo(bytes));
+
+        void Once()
+        {
+            using var scope = NewDisposeScope();
+            Steps.Run(module, x, recipe);
+            Steps.Forward(module, x, recipe); // a graph without a backward pass
+            module.forward(x);
+            using (no_grad())
+            {
+                Steps.Forward(module, x, recipe);
+            }
+        }
+    }
+
+    private static readonly (string Message, Action Make)[] Refused =
+    [
+        ("inFeatures", () => new TE.LayerNormLinear(0, 1)),
+        ("outFeatures", () => new TE.LayerNormLinear(1, 0)),
+        ("hiddenSize", () => new TE.LayerNormMLP(0, 1)),
+        ("ffnHiddenSize", () => new TE.LayerNormMLP(1, 0)),
+        ("use one of LayerNorm, RMSNorm", () => new TE.LayerNormModuleOptions { Normalization = (NormalizationKind)7 }),
+        ("do not make up a layer of 8", () => new TE.LayerNormLinear(4, 8, null, [("a", 3), ("b", 4)])),
+        ("names of their own", () => new TE.LayerNormLinear(4, 8, null, [("a", 4), ("a", 4)])),
+        ("names of their own", () => new TE.SplitLinear(4, [("", 4)])),
+        (
+            "leave out parametersSplit",
+            () => new TE.LayerNormLinear(4, 8, new() { FuseWeightGradientAccumulation = true }, [("a", 8)])
+        ),
+    ];
+
+    [Test]
+    public void Options_that_do_not_fit_are_refused([Range(0, 8)] int index) =>
+        Assert.That(
+            () => Refused[index].Make(),
+            Throws.InstanceOf<ArgumentException>().With.Message.Contains(Refused[index].Message)
+        );
+
+    [TestCase(ScalarType.Float64, Hidden, "is Float64")]
+    [TestCase(ScalarType.BFloat16, Hidden, "Data types for parameters must match")]
+    [TestCase(ScalarType.Float32, 3, "takes [..., 40]")]
+    public void An_input_that_does_not_fit_is_refused(ScalarType dtype, int size, string message)
+    {
+        using var module = Make(mlp: true);
+        Assert.That(
+            () => Steps.Forward(module, ones([2, size], dtype)),
+            Throws.ArgumentException.With.Message.Contains(message)
+        );
+        Assert.That(Steps.StateOf(module).Forward, Is.Null);
+    }
+
+    private static string Shapes(nn.Module module) =>
+        string.Join(
+            ", ",
+            module.named_parameters().Select(pair => $"{pair.name} [{string.Join(", ", pair.parameter.shape)}]")
+        );
+}
