@@ -26,16 +26,16 @@ public sealed class EncoderTests
 
     private static readonly ConcurrentDictionary<string, List<double>> Bfloat16 = new(StringComparer.Ordinal);
 
-    // The runs of a model differ in their optimizers, which are another one here.
+    // Its runs differ in their optimizers, which are another one here: one is enough.
     private static IEnumerable<TestCaseData> Runs() =>
-        from run in GoldenFolder.Json("precision/training.json").Properties("runs").ToList()
-        where File.Exists(GoldenFolder.PathOf($"precision/training_{run.Value.Text("model")}_data.safetensors"))
-        group run by run.Value.Text("model") into runs
-        where runs.Key == "encoder"
+        from run in GoldenFolder
+            .Json("precision/training.json")
+            .Properties("runs")
+            .Where(run => run.Value.Text("model") == "encoder")
+            .Take(1)
+        where File.Exists(GoldenFolder.PathOf("precision/training_encoder_data.safetensors"))
         from recipe in Recipes
-        select new TestCaseData(runs.First().Value, recipe).SetName(
-            $"training {runs.Key} in 8 bits {recipe.GetType().Name}"
-        );
+        select new TestCaseData(run.Value, recipe).SetName($"training encoder in 8 bits {recipe.GetType().Name}");
 
     [TestCaseSource(nameof(Runs))]
     public void Mean_losses_are_within_2_percent_of_bfloat16(JsonElement run, Float8Recipe recipe)
