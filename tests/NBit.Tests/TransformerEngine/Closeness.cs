@@ -44,6 +44,13 @@ internal static class Closeness
         Assert.That(Distance(actual, expected), Is.LessThanOrEqualTo(limit), name);
     }
 
+    /// <summary>An output that went through codes: not farther than they explain, nor as near as without them.</summary>
+    public static void AssertNearIn8Bits(Tensor actual, Tensor expected, double limit)
+    {
+        AssertNear(actual, expected, limit);
+        Assert.That(Distance(actual, expected), Is.GreaterThan(limit / 4), "no codes were used");
+    }
+
     /// <summary>Gradients of a module beside those of its composition. Those that are 0 but for rounding, as of the bias of
     /// keys in a softmax, are compared with the largest of all.</summary>
     public static void AssertGradientsNear(nn.Module module, IReadOnlyDictionary<string, Tensor> expected, double limit)
