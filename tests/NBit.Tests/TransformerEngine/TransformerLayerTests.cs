@@ -171,8 +171,8 @@ public sealed class TransformerLayerTests : DisposeScopeFixture
         [ValueSource(nameof(Options))] TE.TransformerLayerOptions options
     ) => AssertEqualsComposition(options, Closeness.Float32);
 
-    // Four products in forward direction; eight to a gradient, of which four are its own. The residual stream adds what none
-    // of them touched, which makes up for what norms and the softmax enlarge.
+    // Four products in forward direction; eight to a gradient, of which four are its own. The residual stream adds what
+    // none of them touched, which makes up for what norms and the softmax enlarge.
     [Test]
     public void In_8_bits_it_is_near_the_same_operators(
         [ValueSource(typeof(Steps), nameof(Steps.Recipes))] Float8Recipe recipe
