@@ -1,4 +1,5 @@
 using NBit.Benchmarks.Casts;
+using NBit.Benchmarks.Float8;
 using NBit.Benchmarks.Linear;
 using NBit.Benchmarks.Machine;
 using NBit.Benchmarks.Measurement;
@@ -18,6 +19,7 @@ internal static class Families
             LinearFamily.Create(),
             LayerFamily.Create(),
             BlocksFamily.Create(),
+            Float8Family.Create(),
         ];
 
     /// <summary>The rows whose name, or whose family's, contains a text.</summary>

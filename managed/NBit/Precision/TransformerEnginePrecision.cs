@@ -44,9 +44,8 @@ public sealed class TransformerEnginePrecision : PrecisionMode
         FallbackComputeDataType = fallbackComputeDtype ?? weightsDtype;
     }
 
-    /// <inheritdoc />
-    public override string Name =>
-        WeightsDataType == ScalarType.Float16 ? "transformer-engine-float16" : "transformer-engine";
+    /// <summary>"transformer-engine", as Lightning's plugin calls itself whatever the weights' dtype is.</summary>
+    public override string Name => "transformer-engine";
 
     /// <summary>The dtype of weights.</summary>
     public ScalarType WeightsDataType { get; }
@@ -78,7 +77,8 @@ public sealed class TransformerEnginePrecision : PrecisionMode
         if (hasOwn && ReplaceLayers == true)
         {
             Log.Information(
-                "The model has modules of NBit.TransformerEngine: no layers are replaced (replaceLayers: true)."
+                "`TransformerEnginePrecision(replace_layers=True)` is set but the model already contains TransformerEngine "
+                    + "layers. Skipping"
             );
         }
 

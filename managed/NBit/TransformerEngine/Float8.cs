@@ -1,3 +1,5 @@
+using static TorchSharp.torch;
+
 namespace NBit.TransformerEngine;
 
 /// <summary>Training in 8 bits as Transformer Engine 2.20 does it.</summary>
@@ -32,4 +34,32 @@ public static class Float8
     /// <returns>Ends the region.</returns>
     public static IDisposable Autocast(Float8Recipe? recipe = null, bool enabled = true, bool calibrating = false) =>
         new Float8Region(recipe ?? new DelayedScaling(), enabled, calibrating);
+
+    /// <summary>The scales of delayed scaling that a module has now, to watch or draw.</summary>
+    /// <param name="module">A module of NBit's, or a linear layer that
+    /// <see cref="Precision.TransformerEnginePrecision" /> converted.</param>
+    /// <returns>A copy; null where there are none, or none yet.</returns>
+    public static Float8Scales? ScalesOf(nn.Module module)
+    {
+        ArgumentNullException.ThrowIfNull(module);
+        return Float8States.Of(module) is { Forward: { } forward, Backward: { } backward }
+            ? new(Float8DirectionScales.Of(forward), Float8DirectionScales.Of(backward))
+            : null;
+    }
+
+    /// <summary>
+    /// Runs a function without keeping what its backward pass needs: it runs again there, and casts as the first time
+    /// (activation recomputation, <c>te.checkpoint</c>).
+    /// </summary>
+    /// <param name="function">The function; it runs under the same regions of <see cref="Autocast" /> and
+    /// <see cref="Amp.Autocast" />, and with the same random numbers, each time. Gradients of parameters in it are added to
+    /// their <c>grad</c>.</param>
+    /// <param name="input">Its input.</param>
+    /// <returns>Its output.</returns>
+    public static Tensor Checkpoint(Func<Tensor, Tensor> function, Tensor input)
+    {
+        ArgumentNullException.ThrowIfNull(function);
+        ArgumentNullException.ThrowIfNull(input);
+        return is_grad_enabled() ? new CheckpointedFunction(function, input).Run(input) : function(input);
+    }
 }

@@ -29,8 +29,9 @@ private:
 };
 
 // Rounds products as round_magnitude in conversions_scalar.h does, 64 at a time, and leaves the last subtraction to the
-// bytes: modulo 256 the order does not matter. The sign comes straight from the inputs.
-template <Float8 Format> class Float8Encoder
+// bytes: modulo 256 the order does not matter. The sign comes straight from the inputs. A code of E2M1 is in the lower
+// three bits, with its sign in the upper one, and NaN is 0x7f there, too.
+template <SmallFloat Format> class Float8Encoder
 {
 public:
     explicit Float8Encoder(float scale)

@@ -50,6 +50,9 @@ struct Float8E8M0 {
 
 template <class T>
 concept Float8 = std::same_as<T, Float8E4M3> || std::same_as<T, Float8E5M2>;
+// Formats whose codes fit a byte and saturate.
+template <class T>
+concept SmallFloat = Float8<T> || std::same_as<T, Float4E2M1>;
 
 inline constexpr uint32_t sign_bit = 0x80000000, magnitude_mask = 0x7fffffff;
 inline constexpr uint32_t infinity_bits = 0x7f800000, quiet_bit = 0x400000;
@@ -131,7 +134,7 @@ template <> inline Float16 from_float<Float16>(float value) // overflows to infi
 }
 
 // The code of a magnitude that is not NaN; saturates, infinities too.
-template <class Format> uint32_t magnitude_code(float value)
+template <SmallFloat Format> uint32_t magnitude_code(float value)
 {
     constexpr int m = Format::mantissa_bits, least = Format::least_exponent;
     const float magnitude = std::fmin(std::fabs(value), Format::largest);

@@ -76,10 +76,7 @@ template <> struct GradientProduct8<BFloat16> {
     static void fill(const WeightColumns8& weight, int64_t column, int columns, int64_t first, int64_t count,
                      int32_t* tile)
     {
-        alignas(64) static constexpr uint16_t alternating[32] = {0,  32, 1,  33, 2,  34, 3,  35, 4,  36, 5,
-                                                                 37, 6,  38, 7,  39, 8,  40, 9,  41, 10, 42,
-                                                                 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
-        const __m512i low = _mm512_load_si512(alternating), high = _mm512_add_epi16(low, _mm512_set1_epi16(16));
+        const __m512i low = _mm512_load_si512(zip.low), high = _mm512_load_si512(zip.high);
         for (int64_t d = first; d < first + count; ++d, tile += tile_columns) {
             const __m512i even = row(weight, 2 * d, column, columns), odd = row(weight, 2 * d + 1, column, columns);
             _mm512_store_si512(tile, _mm512_permutex2var_epi16(even, low, odd));

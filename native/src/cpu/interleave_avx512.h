@@ -98,5 +98,18 @@ inline void interleave_dwords(const StridedRows& rows, int64_t bytes, int32_t* t
     write(static_cast<int>((bytes - offset + 3) / 4));
 }
 
+// The words of two vectors in turn.
+struct Zip {
+    alignas(cache_line) uint16_t low[32], high[32];
+    consteval Zip()
+    {
+        for (int i = 0; i < 32; ++i) {
+            low[i] = static_cast<uint16_t>(i / 2 + 32 * (i % 2));
+            high[i] = static_cast<uint16_t>(low[i] + 16);
+        }
+    }
+};
+constexpr Zip zip{};
+
 } // namespace
 } // namespace nbit::NBIT_AVX512

@@ -125,19 +125,6 @@ private:
 };
 
 #if defined(__AVX512BF16__)
-// The words of two vectors in turn.
-struct Zip {
-    alignas(cache_line) uint16_t low[32], high[32];
-    consteval Zip()
-    {
-        for (int i = 0; i < 32; ++i) {
-            low[i] = static_cast<uint16_t>(i / 2 + 32 * (i % 2));
-            high[i] = static_cast<uint16_t>(low[i] + 16);
-        }
-    }
-};
-constexpr Zip zip{};
-
 // A dword of depth is the pair of elements of two rows, (2 d, 2 d + 1): two decoded rows are interleaved by words, and
 // nothing is transposed.
 template <> class BackwardPanel4<BFloat16Decoder>

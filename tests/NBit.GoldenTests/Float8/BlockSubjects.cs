@@ -43,7 +43,7 @@ internal static class BlockSubjects
                 var source = file.Read(name);
                 matrices[name] = Operand(recipe, name, source);
                 Add(computed, $"{prefix}{name}.rowwise", "scale_inv", matrices[name].RowWise!);
-                using var transposed = Functional.QuantizeFloat8Blocks(
+                using var transposed = Float8Functional.QuantizeFloat8Blocks(
                     source,
                     transpose: true,
                     scaling: name == "weight" ? Scaling.Float8Tiles : Scaling.Float8Rows,
@@ -107,7 +107,7 @@ internal static class BlockSubjects
     {
         computed[$"{name}.codes"] = matrix.Codes.clone();
         computed[$"{name}.{scales}"] = matrix.Scales.clone();
-        computed[$"{name}.dequant"] = Functional.Dequantize(matrix);
+        computed[$"{name}.dequant"] = Float8Functional.Dequantize(matrix);
     }
 
     private static void AddProducts(

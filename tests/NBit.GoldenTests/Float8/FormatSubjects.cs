@@ -46,7 +46,7 @@ internal static class FormatSubjects
     {
         var codes = arange(256, ScalarType.Int32).to(ScalarType.Byte).view(1, 256);
         using var matrix = new ScaledMatrix(format, Scaling.Tensor, 1, 256, codes, ones(1, ScalarType.Float32));
-        return Functional.Dequantize(matrix).view(-1);
+        return Float8Functional.Dequantize(matrix).view(-1);
     }
 
     private static Tensor DecodeE8M0()
@@ -54,7 +54,7 @@ internal static class FormatSubjects
         var codes = full([256, 1], One, ScalarType.Byte);
         var scales = arange(256, ScalarType.Int32).to(ScalarType.Byte).view(256, 1);
         using var matrix = new ScaledMatrix(CodeFormat.E4M3, Scaling.MXFP8Rows, 256, 1, codes, scales);
-        return Functional.Dequantize(matrix).view(-1);
+        return Float8Functional.Dequantize(matrix).view(-1);
     }
 
     private static Tensor DecodeE2M1()
@@ -63,12 +63,12 @@ internal static class FormatSubjects
         var codes = ((pairs * 2) + ((pairs * 2) + 1) * 16).to(ScalarType.Byte).view(1, 8);
         var (scale, amax) = (full([1, 1], One, ScalarType.Byte), full([1], 2688, ScalarType.Float32));
         using var matrix = new ScaledMatrix(CodeFormat.E2M1, Scaling.NVFP4Rows, 1, 16, codes, scale, amax);
-        return Functional.Dequantize(matrix).view(-1);
+        return Float8Functional.Dequantize(matrix).view(-1);
     }
 
     private static Tensor Encode(Tensor source, CodeFormat format)
     {
-        using var matrix = Functional.Quantize(source.view(1, -1), format);
+        using var matrix = Float8Functional.Quantize(source.view(1, -1), format);
         return matrix.Codes.view(-1).clone();
     }
 
@@ -77,7 +77,7 @@ internal static class FormatSubjects
         var codes = new List<Tensor>();
         for (var i = 0; i < source.shape[0]; i++)
         {
-            using var matrix = Functional.Quantize(
+            using var matrix = Float8Functional.Quantize(
                 source.narrow(0, i, 1).view(1, 1),
                 format,
                 scales.narrow(0, i, 1).clone()
@@ -93,7 +93,7 @@ internal static class FormatSubjects
     private static Tensor EncodeE2M1(Tensor source)
     {
         var blocks = cat([source.clamp(-6, 6).view(-1, 1), full([source.shape[0], 15], 6, ScalarType.Float32)], 1);
-        using var matrix = Functional.QuantizeNVFP4(blocks, amax: full([1], 2688, ScalarType.Float32));
+        using var matrix = Float8Functional.QuantizeNVFP4(blocks, amax: full([1], 2688, ScalarType.Float32));
         return matrix.Codes.select(1, 0).bitwise_and(tensor((byte)15)).clone();
     }
 
@@ -111,7 +111,7 @@ internal static class FormatSubjects
             }
         }
 
-        using var matrix = Functional.QuantizeMXFP8(amax.view(-1, 1));
+        using var matrix = Float8Functional.QuantizeMXFP8(amax.view(-1, 1));
         var compared = (amax * reciprocal).eq(source);
         Assert.That(compared.to(ScalarType.Float32).mean().item<float>(), Is.GreaterThan(0.5));
         return (matrix.Scales.view(-1).clone(), compared.to(ScalarType.Byte));

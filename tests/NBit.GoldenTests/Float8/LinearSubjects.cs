@@ -134,8 +134,8 @@ internal static class LinearSubjects
             var scale =
                 recipe is DelayedScaling
                     ? scales?.Scale.narrow(0, slot, 1).clone() ?? ones(1, ScalarType.Float32)
-                    : Functional.ScaleFromAmax(Functional.Amax(source), format).Scale;
-            using var matrix = Functional.Quantize(source, format, scale);
+                    : Float8Functional.ScaleFromAmax(Float8Functional.Amax(source), format).Scale;
+            using var matrix = Float8Functional.Quantize(source, format, scale);
             computed[$"{prefix}{name}.codes"] = matrix.Codes.clone();
             computed[$"{prefix}{name}.scale"] = scale;
             computed[$"{prefix}{name}.scale_inv"] = matrix.Scales.clone();

@@ -14,7 +14,7 @@ internal static partial class ScaleSubjects
         foreach (var name in file.Outputs)
         {
             var match = FromAmaxName().Match(name);
-            var (scale, inverse) = Functional.ScaleFromAmax(
+            var (scale, inverse) = Float8Functional.ScaleFromAmax(
                 file.Read("amax"),
                 match.Groups["max"].Value == "448" ? CodeFormat.E4M3 : CodeFormat.E5M2,
                 powerOf2: match.Groups["pow2"].Value == "1",
@@ -71,7 +71,13 @@ internal static partial class ScaleSubjects
                     state.Update(recipe, format);
                     break;
                 case "kernel":
-                    Functional.UpdateHistory(state.AmaxHistory, state.Scale, recipe, format, HistoryRule.SingleTensor);
+                    Float8Functional.UpdateHistory(
+                        state.AmaxHistory,
+                        state.Scale,
+                        recipe,
+                        format,
+                        HistoryRule.SingleTensor
+                    );
                     break;
                 default:
                     CustomScales.Update(state, recipe, ScaledCasts.Maximum(format));

@@ -6,6 +6,7 @@ using NBit.Precision;
 using NBit.Testing;
 using NBit.Training;
 using TorchSharp;
+using static TorchSharp.torch;
 
 namespace NBit.GoldenTests.Precision;
 
@@ -59,8 +60,10 @@ public sealed class PrecisionInputTests
         var rule = GoldenRules.ForJson(File, $"strings/{value}/{owner}");
         if (rule?.Kind == "differs")
         {
-            Assert.That(PrecisionInput.FromString(value.GetString()!).Mode, Is.EqualTo(value.GetString()));
-            Skip.NotLanded("Float8 training as Transformer Engine does it, on the CPU");
+            Assert.That(rule.Json.Text("value"), Is.EqualTo("ok")); // NBit needs no package and no GPU
+            var made = PrecisionModes.Resolve(value.GetString(), null, DeviceType.CPU, Owner(owner));
+            Assert.That(made, Is.InstanceOf<TransformerEnginePrecision>());
+            return;
         }
 
         var cuda = entry.Text("accelerator") != "cpu" && entry.Get("cuda_present")!.Value.GetBoolean();
@@ -107,9 +110,22 @@ public sealed class PrecisionInputTests
                 Assert.That(rule.Json.Text("value"), Is.EqualTo("ok")); // NBit needs no package
                 Assert.That(Bitsandbytes(call).Name, Is.EqualTo("nf4"));
                 return;
+            case "TransformerEnginePrecision"
+                when GoldenRules.ForJson(File, $"plugin_constructors/{call}") is { Kind: "differs" } rule:
+                Assert.That(rule.Json.Text("value"), Is.EqualTo("ok")); // NBit needs no package
+                Assert.That(new TransformerEnginePrecision(ScalarType.BFloat16).Name, Is.EqualTo("transformer-engine"));
+                return;
             case "TransformerEnginePrecision":
-                Skip.NotLanded("Float8 training as Transformer Engine does it, on the CPU");
-                break;
+                // Without weightsDtype C# does not compile it; arguments by their place are C#'s way.
+                Assert.That(entry.Text("error"), Is.EqualTo("TypeError"));
+                Assert.That(
+                    typeof(TransformerEnginePrecision)
+                        .GetConstructors()
+                        .Select(constructor => constructor.GetParameters()[0])
+                        .Select(parameter => (parameter.Name, parameter.HasDefaultValue)),
+                    Is.EqualTo(new[] { ("weightsDtype", false) })
+                );
+                return;
             case "MixedPrecision" when call.Contains("(16,", StringComparison.Ordinal):
                 Assert.That(entry.Text("outcome"), Is.EqualTo("error")); // C# does not compile it
                 Assert.That(

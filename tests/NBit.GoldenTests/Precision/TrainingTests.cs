@@ -106,7 +106,7 @@ public sealed class TrainingTests
     private static (double First, double All, double Sgd, double AdamW) Tolerance(string mode, string how) =>
         Tolerances.TryGetValue($"{mode} {how}", out var special) ? special : Tolerances[mode];
 
-    private static nn.Module<Tensor, Tensor> LoadModel(JsonElement run, out Tensor inputs, out Tensor targets)
+    internal static nn.Module<Tensor, Tensor> LoadModel(JsonElement run, out Tensor inputs, out Tensor targets)
     {
         var kind = run.Text("model")!;
         var sizes = Recorded.Get("models")!.Value.Get(kind)!.Value;

@@ -4,9 +4,11 @@ using NBit.Precision;
 using NBit.Quantization;
 using NBit.Training;
 using NBit.Training.Callbacks;
+using NBit.TransformerEngine;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
+using TE = NBit.TransformerEngine.Modules;
 
 namespace NBit.Tests.Examples;
 
@@ -148,6 +150,87 @@ public sealed class ReadmeExamples
         Console.WriteLine($"{MemorySize.ModuleBytes(classifier)} bytes of weights"); // half of float32's
         // end
         Assert.That(MemorySize.ModuleBytes(classifier), Is.EqualTo(2 * ((64 * 128) + 128 + (128 * 10) + 10)));
+    }
+
+    [Test]
+    public void Transformer_engine_in_one_string()
+    {
+        var batches = Batches;
+
+        // README: transformer-engine
+        using var trainer = new Trainer(precision: "transformer-engine", maxEpochs: 1, defaultRootDir: "run");
+        var classifier = new Classifier();
+        trainer.Fit(classifier, batches); // weights in bfloat16, products in E4M3 and E5M2; checkpoints hold the scales
+        // end
+        Assert.That(classifier.parameters().Select(parameter => parameter.dtype), Is.All.EqualTo(ScalarType.BFloat16));
+    }
+
+    [Test]
+    public void Transformer_engine_with_a_recipe()
+    {
+        var batches = Batches;
+
+        // README: recipe
+        var recipe = Float8Recipe.FromDictionary(
+            new Dictionary<string, object>(StringComparer.Ordinal)
+            {
+                ["fp8_format"] = "HYBRID",
+                ["amax_history_len"] = 16,
+                ["amax_compute_algo"] = "max",
+            }
+        );
+        using var trainer = new Trainer(
+            plugin: new TransformerEnginePrecision(weightsDtype: ScalarType.BFloat16, recipe: recipe),
+            maxEpochs: 1
+        );
+        trainer.Fit(new Classifier(), batches);
+        Console.WriteLine(recipe.ToJson());
+        // end
+        Assert.That(recipe, Is.EqualTo(new DelayedScaling(amaxHistoryLength: 16)));
+    }
+
+    [Test]
+    public void Transformer_engine_by_hand()
+    {
+        var batches = Batches;
+
+        // README: Float8.Autocast
+        var model = nn.Sequential(new TE.Linear(64, 128), nn.ReLU(), new TE.LayerNorm(128), new TE.Linear(128, 10));
+        using var optimizer = optim.AdamW(model.parameters(), lr: 1e-3);
+        foreach (var (x, y) in batches)
+        {
+            optimizer.zero_grad();
+            Tensor output;
+            using (Float8.Autocast(new DelayedScaling(format: Float8Format.Hybrid, amaxHistoryLength: 16)))
+            {
+                output = model.forward(x);
+            }
+
+            nn.functional.cross_entropy(output, y).backward(); // scales move on where the region and the backward pass end
+            optimizer.step();
+        }
+        // end
+        Assert.That(Float8.ScalesOf((nn.Module)model.children().First())!.Forward.Scale[0], Is.GreaterThan(1));
+    }
+
+    [Test]
+    public void Transformer_engine_with_functions()
+    {
+        var model = nn.Sequential(new TE.Linear(64, 128));
+        var x = Batches[0].X;
+
+        // README: custom recipe
+        var custom = new DelayedScaling(
+            amaxHistoryLength: 16,
+            amaxComputeAlgorithm: AmaxComputeAlgorithm.Custom(history => history.amax([0]) * 1.25), // some room
+            scaling: (amax, scale, maximum, recipe) => where(amax.gt(0), maximum / amax, scale)
+        );
+        using (Float8.Autocast(custom))
+        {
+            using var output = model.forward(x);
+        }
+        // end
+        Assert.That(Float8.ScalesOf((nn.Module)model.children().First())!.Forward.Scale[0], Is.GreaterThan(1));
     }
 
     [Test]

@@ -15,7 +15,8 @@ public sealed class PrecisionModeTests
         foreach (var name in PrecisionModes.Names)
         {
             var mode = PrecisionModes.Create(name, DeviceType.CPU);
-            Assert.That(mode.Name, Is.EqualTo(name));
+            // Lightning's plugin of both strings calls itself by the first one (precision_inputs.json).
+            Assert.That(mode.Name, Is.EqualTo(name == "transformer-engine-float16" ? "transformer-engine" : name));
             (mode as IDisposable)?.Dispose();
         }
     }

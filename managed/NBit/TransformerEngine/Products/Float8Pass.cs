@@ -17,8 +17,9 @@ internal sealed unsafe class Float8Pass
         (_state, Recipe, _step, _needsGradient) = (state, region.Recipe, region.Step, needsGradient);
         if (region.Recipe is DelayedScaling delayed)
         {
-            _step.Add(state, delayed);
-            _forward = Recomputation.Current?.ScalesOf(state) ?? state.Forward;
+            var recomputation = Recomputation.Current;
+            _step.Add(state, delayed, hasBackward: recomputation is not { IsSecondRun: false });
+            _forward = recomputation?.ScalesOf(state) ?? state.Forward;
         }
 
         _isFirst = needsGradient && _step.ClaimFirst();

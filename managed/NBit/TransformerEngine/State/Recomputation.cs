@@ -10,16 +10,18 @@ internal sealed class Recomputation : IDisposable
     private static Recomputation? _current;
 
     private readonly Dictionary<Float8State, Queue<DelayedScales>> _scales = new(ReferenceEqualityComparer.Instance);
-    private bool _isSecondRun;
 
     /// <summary>That of the checkpointed function that runs; null where none does.</summary>
     public static Recomputation? Current => _current;
+
+    /// <summary>Whether it runs again, for its gradients.</summary>
+    public bool IsSecondRun { get; private set; }
 
     /// <summary>Runs the function, for the first or the second time.</summary>
     public T Run<T>(bool isSecondRun, Func<T> function)
     {
         var outer = _current;
-        (_current, _isSecondRun) = (this, isSecondRun);
+        (_current, IsSecondRun) = (this, isSecondRun);
         try
         {
             return function();
@@ -39,7 +41,7 @@ internal sealed class Recomputation : IDisposable
             _scales[state] = stash = new();
         }
 
-        if (!_isSecondRun)
+        if (!IsSecondRun)
         {
             stash.Enqueue(state.Forward!.Clone());
             return state.Forward;

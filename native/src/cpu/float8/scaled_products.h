@@ -52,6 +52,23 @@ namespace reference
 const ScaledProductKernel& scaled_product(const ScaledProduct& product); // with sums in float64
 }
 
+namespace scalar
+{
+const ScaledProductKernel& scaled_product(const ScaledProduct& product);
+}
+namespace avx2
+{
+const ScaledProductKernel& scaled_product(const ScaledProduct& product);
+}
+namespace avx512
+{
+const ScaledProductKernel& scaled_product(const ScaledProduct& product);
+}
+namespace avx512bf16
+{
+const ScaledProductKernel& scaled_product(const ScaledProduct& product);
+}
+
 // That of an instruction set that this machine has.
 ChooseScaledProduct scaled_products_of(nbit_instruction_set which) noexcept;
 

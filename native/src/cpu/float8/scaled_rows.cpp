@@ -25,6 +25,20 @@ DecodeRow ScaledRowsTable::decoder(int32_t format, int32_t target_type) const no
     return decode[position(format)].find(target_type);
 }
 
-const ScaledRowsTable& scaled_rows_of(nbit_instruction_set /*which*/) noexcept { return reference::scaled_rows; }
+const ScaledRowsTable& scaled_rows_of(nbit_instruction_set which) noexcept
+{
+    switch (which) {
+#if defined(__x86_64__)
+    case NBIT_INSTRUCTION_SET_AVX512BF16:
+        return avx512bf16::scaled_rows;
+    case NBIT_INSTRUCTION_SET_AVX512:
+        return avx512::scaled_rows;
+    case NBIT_INSTRUCTION_SET_AVX2:
+        return avx2::scaled_rows;
+#endif
+    default:
+        return scalar::scaled_rows;
+    }
+}
 
 } // namespace nbit

@@ -41,6 +41,23 @@ namespace reference
 extern const ScaledRowsTable scaled_rows; // one element at a time, by the definitions alone
 }
 
+namespace scalar
+{
+extern const ScaledRowsTable scaled_rows;
+}
+namespace avx2
+{
+extern const ScaledRowsTable scaled_rows;
+}
+namespace avx512
+{
+extern const ScaledRowsTable scaled_rows;
+}
+namespace avx512bf16
+{
+extern const ScaledRowsTable scaled_rows;
+}
+
 // The table of an instruction set that this machine has.
 const ScaledRowsTable& scaled_rows_of(nbit_instruction_set which) noexcept;
 

@@ -8,7 +8,7 @@ namespace NBit.TransformerEngine;
 /// Sources are float32, float16 or bfloat16 on the CPU. Codes saturate at the largest number of their format, infinities
 /// too; NaN becomes 0x7F; amaxes leave NaN out.
 /// </remarks>
-public static unsafe class Functional
+public static unsafe class Float8Functional
 {
     /// <summary>The largest magnitude of a tensor, NaN left out.</summary>
     /// <param name="source">The tensor.</param>

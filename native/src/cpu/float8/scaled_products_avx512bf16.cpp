@@ -1,0 +1,2 @@
+// AVX-512 with the bfloat16 instructions: the file's name chooses the compiler's flags.
+#include "cpu/float8/scaled_products_avx512.h"
