@@ -31,7 +31,8 @@ public sealed class AttentionOptionTests : DisposeScopeFixture
             TE.AttentionType.Self,
             true,
             "layernorm_qkv.layer_norm_weight [32], layernorm_qkv.layer_norm_bias [32], "
-                + "layernorm_qkv.query_weight [24, 32], layernorm_qkv.key_weight [12, 32], layernorm_qkv.value_weight [12, 32], proj.weight [32, 24]"
+                + "layernorm_qkv.query_weight [24, 32], layernorm_qkv.key_weight [12, 32], "
+                + "layernorm_qkv.value_weight [12, 32], proj.weight [32, 24]"
         ),
         (
             Plain with

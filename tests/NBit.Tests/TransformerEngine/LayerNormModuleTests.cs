@@ -253,6 +253,38 @@ public sealed class LayerNormModuleTests : DisposeScopeFixture
     }
 
     [Test]
+    public void Run_again_in_the_backward_pass_it_gives_the_same_gradients([Values] bool mlp)
+    {
+        var recipe = new DelayedScaling(amaxHistoryLength: 2);
+        var gradients = new List<float[]>();
+        foreach (var recomputes in Both)
+        {
+            manual_seed(9);
+            using var module = Filled(Make(mlp));
+            for (var step = 0; step < 3; step++) // scales move on in between
+            {
+                var x = randn(4, Hidden) * (step + 1);
+                Tensor y;
+                using (Float8.Autocast(recipe))
+                {
+                    y = recomputes ? Float8.Checkpoint(module.forward, x) : module.forward(x);
+                }
+
+                y.backward([y.detach()]);
+            }
+
+            var state = Steps.StateOf(module);
+            gradients.Add([
+                .. module.named_parameters().SelectMany(pair => Steps.Numbers(pair.parameter.grad!)),
+                .. Steps.Numbers(state.Forward!.AmaxHistory),
+                .. Steps.Numbers(state.Backward!.AmaxHistory),
+            ]);
+        }
+
+        Assert.That(gradients[1], Is.EqualTo(gradients[0]));
+    }
+
+    [Test]
     public void Calibration_notes_the_amaxes_of_both_products()
     {
         using var module = Make(mlp: true);
