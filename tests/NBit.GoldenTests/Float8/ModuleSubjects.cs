@@ -130,7 +130,7 @@ internal static class ModuleSubjects
             computed[$"{prefix}{name}.scale"] =
                 _recipe is DelayedScaling ? scales?.Scale.narrow(0, slot, 1).clone() ?? ones(1, ScalarType.Float32)
                 : Source(role, product) is { } source
-                    ? Functional.ScaleFromAmax(Functional.Amax(source), matrix.Format).Scale
+                    ? Float8Functional.ScaleFromAmax(Float8Functional.Amax(source), matrix.Format).Scale
                 : matrix.Scales.reciprocal();
         }
 

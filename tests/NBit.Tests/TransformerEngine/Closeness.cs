@@ -6,14 +6,14 @@ namespace NBit.Tests.TransformerEngine;
 /// <summary>How near results of modules are to those of compositions.</summary>
 internal static class Closeness
 {
-    /// <summary>Norm of the difference, of that of what is expected. The composition sums the same float32 numbers in another
-    /// order: some hundred roundings of 2^-24.</summary>
+    /// <summary>Norm of the difference, of that of what is expected. The composition sums the same float32 numbers in
+    /// another order: some hundred roundings of 2^-24.</summary>
     public const double Float32 = 1e-5;
 
     /// <summary>
-    /// What rounding operands to codes may add to results, relative in norm. A code of m mantissa bits misses by at most
-    /// 2^-(m+1) of a number, on average by 1/sqrt(3) of that; independent errors add up in squares. A product has two
-    /// operands in forward direction, and one of those and a gradient in the backward one.
+    /// What rounding operands to codes may add to results, relative in norm. A code of m mantissa bits misses by at
+    /// most 2^-(m+1) of a number, on average by 1/sqrt(3) of that; independent errors add up in squares. A product has
+    /// two operands in forward direction, and one of those and a gradient in the backward one.
     /// </summary>
     /// <param name="recipe">The recipe.</param>
     /// <param name="forward">The products, one after the other, that a result of the forward pass went through.</param>
@@ -44,8 +44,16 @@ internal static class Closeness
         Assert.That(Distance(actual, expected), Is.LessThanOrEqualTo(limit), name);
     }
 
-    /// <summary>Gradients of a module beside those of its composition. Those that are 0 but for rounding, as of the bias of
-    /// keys in a softmax, are compared with the largest of all.</summary>
+    /// <summary>An output that went through codes: not farther than they explain, nor as near as without
+    /// them.</summary>
+    public static void AssertNearIn8Bits(Tensor actual, Tensor expected, double limit)
+    {
+        AssertNear(actual, expected, limit);
+        Assert.That(Distance(actual, expected), Is.GreaterThan(limit / 4), "no codes were used");
+    }
+
+    /// <summary>Gradients of a module beside those of its composition. Those that are 0 but for rounding, as of the
+    /// bias of keys in a softmax, are compared with the largest of all.</summary>
     public static void AssertGradientsNear(nn.Module module, IReadOnlyDictionary<string, Tensor> expected, double limit)
     {
         var largest = expected.Values.Max(gradient => gradient.norm().item<float>());

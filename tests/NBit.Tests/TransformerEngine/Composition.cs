@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 
 namespace NBit.Tests.TransformerEngine;
 
-/// <summary>Transformer Engine's modules as compositions of libtorch's operators, of the parameters of a module.</summary>
+/// <summary>Transformer Engine's modules as compositions of libtorch's operators, of the parameters of a
+/// module.</summary>
 internal sealed class Composition
 {
     private readonly Dictionary<string, Tensor> _parameters;

@@ -79,8 +79,8 @@ internal static class DotProductAttention
         if (mask.dim() > 4 || mask.shape.Zip(tail).Any(pair => pair.First != 1 && pair.First != pair.Second))
         {
             throw new ArgumentException(
-                $"the attention mask is [{string.Join(", ", mask.shape)}]; it must broadcast to [batch, heads, queries, "
-                    + $"keys], here [{string.Join(", ", scores)}]",
+                $"the attention mask is [{string.Join(", ", mask.shape)}]; it must broadcast to [batch, heads, "
+                    + $"queries, keys], here [{string.Join(", ", scores)}]",
                 nameof(mask)
             );
         }
