@@ -12,14 +12,13 @@ using namespace nbit::bench;
 namespace
 {
 
-constexpr int64_t most_out_features = 4096, blocksize = 64, most_rows = 512, most_features = 14336;
+constexpr int64_t out_features = 4096, blocksize = 64, most_rows = 512, most_features = 14336;
 
 struct Case {
     const char* name;
     int64_t rows, in_features;
     bool is_nested, is_backward;
     Format compute; // also the type of x and y
-    int64_t out_features = most_out_features;
 };
 
 // As many weights as a buffer holds, and rows of x and y.
@@ -45,7 +44,7 @@ struct Layers : Bench {
     int64_t stride(const Case& c) const
     {
         constexpr int64_t unit = 256 * blocksize / 2;
-        return (c.out_features * c.in_features / 2 + unit - 1) / unit * unit;
+        return (out_features * c.in_features / 2 + unit - 1) / unit * unit;
     }
     int64_t weight_count(const Case& c) const { return buffer_bytes / stride(c); }
 
@@ -59,11 +58,11 @@ struct Layers : Bench {
         const float* scale_offset = c.is_nested ? &offset : nullptr;
         if (c.is_backward)
             check(nbit_linear4_backward(context, NBIT_QUANT_TYPE_NF4, packed, scales, scale_codes, scale_book,
-                                        scale_offset, blocksize, c.out_features, c.in_features, c.compute.type,
+                                        scale_offset, blocksize, out_features, c.in_features, c.compute.type,
                                         source.get(), c.rows, c.compute.type, target.get()));
         else
             check(nbit_linear4_forward(context, NBIT_QUANT_TYPE_NF4, packed, scales, scale_codes, scale_book,
-                                       scale_offset, blocksize, c.out_features, c.in_features, c.compute.type,
+                                       scale_offset, blocksize, out_features, c.in_features, c.compute.type,
                                        source.get(), c.rows, NBIT_DATA_TYPE_FLOAT32, nullptr, c.compute.type,
                                        target.get()));
     }
@@ -91,8 +90,8 @@ struct Limits {
 
 Limits limits_of(const Layers& layers, const Case& c)
 {
-    const double terms = static_cast<double>(c.rows * c.out_features * c.in_features);
-    const double code_bytes = static_cast<double>(c.out_features * c.in_features) / 2;
+    const double terms = static_cast<double>(c.rows * out_features * c.in_features);
+    const double code_bytes = static_cast<double>(out_features * c.in_features) / 2;
     constexpr double burst = 0.03;
     return {code_bytes / read_bandwidth(layers.codes.get(), buffer_bytes, threads),
             2 * terms / peak_arithmetic(Arithmetic::float32, threads, burst),
@@ -131,22 +130,6 @@ void compare(const Layers& layers, const Case& c, const Case& regular, const std
     std::fflush(stdout);
 }
 
-// Of a weight that stays in the second-level caches: how fast one row can be decoded and multiplied, however fast
-// memory is.
-void measure_cached(const Layers& layers, const Case& c, const std::string& label, int rounds)
-{
-    constexpr int calls = 50;
-    std::vector<double> speeds;
-    for (int round = 0; round < rounds; ++round)
-        speeds.push_back(calls * 1e-9 * static_cast<double>(c.out_features * c.in_features) / 2 / seconds_of([&] {
-                             for (int i = 0; i < calls; ++i)
-                                 layers.run(c, 0);
-                         }));
-    const auto [least, most] = std::minmax_element(speeds.begin(), speeds.end());
-    std::printf("| %s | %.1f (%.1f to %.1f) |\n", label.c_str(), median(speeds), *least, *most);
-    std::fflush(stdout);
-}
-
 std::string label_of(const Case& c, int32_t set)
 {
     return std::string(c.name) + " | " + c.compute.name + " | " + std::to_string(c.rows) + " | " +
@@ -167,7 +150,7 @@ void run(const std::string& filter, int rounds)
         cases.push_back({"nf4 gradient of x", most_rows, most_features, false, true, compute});
     }
     std::printf("%d threads, %lld out_features, median of %d rounds (range)\n\n", threads,
-                static_cast<long long>(most_out_features), rounds);
+                static_cast<long long>(out_features), rounds);
     std::printf("| work | compute | rows | in_features | instruction set | ms | of reading | of float32 | of bfloat16 "
                 "|\n|---|---|---|---|---|---|---|---|---|\n");
     const auto is_wanted = [&](const std::string& label) { return label.find(filter) != std::string::npos; };
@@ -180,18 +163,6 @@ void run(const std::string& filter, int rounds)
                 check(nbit_instruction_set_force(set));
                 measure(layers, c, label, rounds);
             }
-    }
-    std::printf(
-        "\n| work | compute | rows | in_features | instruction set | GB/s of codes |\n|---|---|---|---|---|---|\n");
-    for (const Format& format : {bfloat16_format, float32_format}) {
-        layers.prepare(format);
-        for (int32_t set = best; set > 0; --set) {
-            const Case c{"nf4-dq from cache", 1, 4096, true, false, format, 512};
-            const std::string label = label_of(c, set);
-            if (!is_wanted(label)) continue;
-            check(nbit_instruction_set_force(set));
-            measure_cached(layers, c, label, rounds);
-        }
     }
     std::printf("\n| work | compute | rows | in_features | instruction set | speed |\n|---|---|---|---|---|---|\n");
     for (const Format& format : {bfloat16_format, float32_format}) {

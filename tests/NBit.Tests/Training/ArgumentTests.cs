@@ -67,29 +67,6 @@ public sealed class ArgumentTests
     public void Nothing_given_is_float32([Values] Owner owner) =>
         Assert.That(Make(owner), Is.InstanceOf<SinglePrecision>());
 
-    [TestCase("transformer-engine")]
-    [TestCase("transformer-engine-float16")]
-    public void A_precision_that_this_version_lacks_is_refused_with_those_it_has(string precision)
-    {
-        foreach (var owner in Enum.GetValues<Owner>())
-        {
-            if (PrecisionModes.Names.Contains(precision, StringComparer.Ordinal))
-            {
-                Assert.Ignore($"this version has {precision}");
-            }
-
-            Assert.That(
-                () => Make(owner, precision),
-                Throws
-                    .InstanceOf<NotSupportedException>()
-                    .With.Message.EqualTo(
-                        $"precision '{precision}' is not in this version of NBit; it has "
-                            + $"{string.Join(", ", PrecisionModes.Names)}"
-                    )
-            );
-        }
-    }
-
     [Test]
     public void An_unknown_accelerator_is_refused_with_those_that_are_allowed(
         [Values] Owner owner,
