@@ -4,10 +4,8 @@ using static TorchSharp.torch;
 namespace NBit.Quantization;
 
 /// <summary>What LoRA adds to a layer's output: scaling * B(A(dropout(x))) (arXiv:2106.09685).</summary>
-internal sealed class LoraAdapter(Linear a, Linear b, Dropout? dropout, double scaling) : IDisposable
+internal sealed class LoraAdapter(Linear a, Linear b, Dropout? dropout, double scaling) : SharedState
 {
-    private int _owners = 1;
-
     public Linear A => a;
 
     public Linear B => b;
@@ -43,17 +41,12 @@ internal sealed class LoraAdapter(Linear a, Linear b, Dropout? dropout, double s
     /// <summary>The adapter for one more weight; it is disposed with the last.</summary>
     public LoraAdapter Share()
     {
-        Interlocked.Increment(ref _owners);
+        AddOwner();
         return this;
     }
 
-    public void Dispose()
+    protected override void Release()
     {
-        if (Interlocked.Decrement(ref _owners) > 0)
-        {
-            return;
-        }
-
         a.Dispose();
         b.Dispose();
         dropout?.Dispose();

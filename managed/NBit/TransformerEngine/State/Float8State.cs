@@ -1,4 +1,5 @@
 using NBit.Logging;
+using NBit.Quantization;
 using static TorchSharp.torch;
 
 namespace NBit.TransformerEngine;
@@ -12,14 +13,13 @@ namespace NBit.TransformerEngine;
 /// Transformer Engine, whose states have them.
 /// </remarks>
 /// <param name="products">The number of linear products in the module.</param>
-internal sealed class Float8State(int products) : IDisposable
+internal sealed class Float8State(int products) : SharedState
 {
     public const int ForwardSlots = 3;
     public const int BackwardSlots = 2;
 
     private readonly QuantizedOperand?[] _weights = new QuantizedOperand?[products];
     private DelayedScaling? _lastDelayed;
-    private int _owners = 1;
 
     /// <summary>The number of linear products in the module.</summary>
     public int Products => _weights.Length;
@@ -102,17 +102,12 @@ internal sealed class Float8State(int products) : IDisposable
     /// <summary>The state for one more weight; it is disposed with the last.</summary>
     public Float8State Share()
     {
-        Interlocked.Increment(ref _owners);
+        AddOwner();
         return this;
     }
 
-    public void Dispose()
+    protected override void Release()
     {
-        if (Interlocked.Decrement(ref _owners) > 0)
-        {
-            return;
-        }
-
         Reset();
         IsDisposed = true;
     }
