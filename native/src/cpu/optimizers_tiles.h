@@ -88,17 +88,17 @@ public:
     template <class T, class Visit> void change(const OptimizerBlock<Rule, T, uint8_t>& block, const Visit& visit) const
     {
         alignas(cache_line) float numbers[Rule::states][optimizer_block];
-        Tile largest[Rule::states] = {};
+        Largest largest[Rule::states];
         read(block, [&](int64_t i, Tile(&tiles)[Rule::states]) {
             visit(i, tiles);
             for (int state = 0; state < Rule::states; ++state) {
                 Set::store(numbers[state] + i, tiles[state]);
-                for (size_t j = 0; j < std::size(tiles[state].v); ++j)
-                    largest[state].v[j] = larger_magnitude(Vector(largest[state].v[j]), Vector(tiles[state].v[j])).v;
+                for (const auto& v : tiles[state].v)
+                    largest[state].number = larger_magnitude(largest[state].number, Vector(v));
             }
         });
         for (int state = 0; state < Rule::states; ++state)
-            *block.absmax[state] = absmax_in(largest[state]);
+            *block.absmax[state] = absmax_of(largest[state].number);
         for (int state = 0; state < Rule::states; ++state) {
             if (state == second_moment)
                 encode(unsigned_encoder_, state, numbers[state], block);
@@ -110,13 +110,10 @@ public:
 private:
     using Vector = typename Set::Vector;
 
-    static float absmax_in(const Tile& tile)
-    {
-        Vector largest(tile.v[0]);
-        for (size_t j = 1; j < std::size(tile.v); ++j)
-            largest = larger_magnitude(largest, Vector(tile.v[j]));
-        return absmax_of(largest);
-    }
+    // One vector for a whole tile: one for each of the tile's own would not fit into the registers.
+    struct Largest {
+        Vector number{0.0f};
+    };
 
     template <class Encoder, class T>
     void encode(const Encoder& encoder, int state, const float (&numbers)[optimizer_block],
