@@ -317,7 +317,7 @@ Task("api")
         }
     });
 
-// ./build.sh bench [--ratios | --check] [--filter NAME] [--rounds N] [--isa all]; see bench/README.md.
+// ./build.sh bench [--ratios | --check | --record] [--filter NAME] [--rounds N] [--isa all]; see bench/README.md.
 Task("bench").IsDependentOn("managed").Does(() => Program("bench/NBit.Benchmarks", passedOn));
 
 Task("format")

@@ -5,10 +5,12 @@ using NBit.Benchmarks;
 using NBit.Benchmarks.Machine;
 using NBit.Benchmarks.Measurement;
 using NBit.Benchmarks.Reports;
+using NBit.Testing;
 
-var ratios = new Option<bool>("--ratios") { Description = "Measure NBit, libtorch and the machine's limits in turn" };
+var ratios = new Option<bool>("--ratios") { Description = "Measure and print, and write no files" };
 var check = new Option<bool>("--check") { Description = "Do each row's work once and compare it with a reference" };
-var filter = new Option<string?>("--filter") { Description = "A part of a row's name; or BenchmarkDotNet's filter" };
+var record = new Option<bool>("--record") { Description = "Let BenchmarkDotNet measure each row" };
+var filter = new Option<string?>("--filter") { Description = "A part of a row's name" };
 var rounds = new Option<int>("--rounds") { Description = "Rounds of --ratios", DefaultValueFactory = _ => 11 };
 var sets = new Option<string>("--isa") { Description = "Instruction sets", DefaultValueFactory = _ => "best" };
 sets.AcceptOnlyFromAmong("best", "all");
@@ -21,10 +23,13 @@ rounds.Validators.Add(result =>
     }
 });
 
-var root = new RootCommand("Measures NBit beside libtorch: by BenchmarkDotNet, or with --ratios or --check")
+var root = new RootCommand(
+    "Measures NBit, its peers and the machine's limits in turn; with no option all of it, into bench/RESULTS.md"
+)
 {
     ratios,
     check,
+    record,
     filter,
     rounds,
     sets,
@@ -32,14 +37,6 @@ var root = new RootCommand("Measures NBit beside libtorch: by BenchmarkDotNet, o
 root.SetAction(parsed =>
 {
     NBitRuntime.Initialize();
-    if (!parsed.GetValue(ratios) && !parsed.GetValue(check))
-    {
-        BenchmarkSwitcher
-            .FromAssembly(typeof(Families).Assembly)
-            .Run(["--filter", parsed.GetValue(filter) ?? "*"], new RecordConfiguration());
-        return 0;
-    }
-
     var all = Families.All(parsed.GetValue(sets) == "all" ? InstructionSet.All : [InstructionSet.Chosen]);
     var families = Families.Matching(all, parsed.GetValue(filter) ?? "");
     if (families.Count == 0)
@@ -56,7 +53,28 @@ root.SetAction(parsed =>
         return CheckReport.Run(families) ? 0 : 1;
     }
 
-    new RatioReport(parsed.GetValue(rounds)).Run(families);
+    if (parsed.GetValue(record))
+    {
+        var rows = families.SelectMany(family => family.Rows.Select(row => $"{family.Name} {row.Name}"));
+        RowBenchmarks.Only([.. rows]);
+        BenchmarkRunner.Run<RowBenchmarks>(new RecordConfiguration());
+        return 0;
+    }
+
+    var results = new RatioReport(parsed.GetValue(rounds)).Run(families);
+    if (!parsed.GetValue(ratios))
+    {
+        new ResultsFolder(Path.Combine(Repository.Root, "bench")).Write(results);
+    }
+
     return 0;
+});
+root.Validators.Add(result =>
+{
+    var isPrinted = result.GetValue(ratios) || result.GetValue(check) || result.GetValue(record);
+    if (!isPrinted && (result.GetValue(filter) is not null || result.GetValue(sets) != "best"))
+    {
+        result.AddError("bench/RESULTS.md holds every row; for some of them, or other instruction sets, add --ratios");
+    }
 });
 return root.Parse(args).Invoke();

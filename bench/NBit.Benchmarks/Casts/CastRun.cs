@@ -41,19 +41,23 @@ internal sealed unsafe class CastRun : IDisposable
     public Span<byte> Target => new(_targetData, checked((int)(_count * _pair.To.Bytes)));
 
     /// <summary>NBit's way.</summary>
-    public void CastByNBit() =>
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_values_cast(
-                _context.Address,
-                _sourceType,
-                _sourceData,
-                _count,
-                _targetType,
-                _targetData,
-                scale: null,
-                amax: null
-            )
-        );
+    public void CastByNBit() => CastByNBit(scale: null, amax: null);
+
+    /// <summary>NBit's way, with a factor of 1 and the largest magnitude found on the way.</summary>
+    public float CastByNBitWithAmax()
+    {
+        float scale = 1,
+            amax = 0;
+        CastByNBit(&scale, &amax);
+        return amax;
+    }
+
+    /// <summary>The largest magnitude of the source, by libtorch.</summary>
+    public float LargestMagnitude()
+    {
+        using var scope = NewDisposeScope();
+        return _source.to(ScalarType.Float32).abs().max().item<float>();
+    }
 
     /// <summary>libtorch's way.</summary>
     public void CastByLibtorch() => _target.copy_(_source);
@@ -64,4 +68,18 @@ internal sealed unsafe class CastRun : IDisposable
         _target.Dispose();
         _context.Dispose();
     }
+
+    private void CastByNBit(float* scale, float* amax) =>
+        NativeStatus.ThrowIfFailed(
+            Libnbit.nbit_values_cast(
+                _context.Address,
+                _sourceType,
+                _sourceData,
+                _count,
+                _targetType,
+                _targetData,
+                scale,
+                amax
+            )
+        );
 }

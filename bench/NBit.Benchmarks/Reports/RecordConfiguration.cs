@@ -11,7 +11,7 @@ namespace NBit.Benchmarks.Reports;
 /// <summary>How BenchmarkDotNet runs: in this process, where NBit has its place already, and in minutes.</summary>
 internal sealed class RecordConfiguration : ManualConfig
 {
-    private const int ColumnWidth = 40; // the names of cases in full
+    private const int ColumnWidth = 80; // the names of cases in full
 
     private static readonly TimeInterval IterationTime = TimeInterval.FromMilliseconds(100);
 
