@@ -32,6 +32,11 @@ internal static class DigitsCommand
             Description = "Seed of the weights, the order and dropout",
             DefaultValueFactory = _ => 1,
         };
+        var epsilon = new Option<double>("--eps")
+        {
+            Description = "Adam's epsilon",
+            DefaultValueFactory = _ => DigitsOptimizers.Epsilon,
+        };
         var plot = new Option<FileInfo>("--plot")
         {
             Description = "Where to save the loss curves (PNG)",
@@ -44,13 +49,14 @@ internal static class DigitsCommand
             optimizers,
             epochs,
             seed,
+            epsilon,
             plot,
             json,
         };
         command.SetAction(parsed =>
             Run(
                 Runs(parsed.GetValue(modes)!, parsed.GetValue(optimizers)!),
-                new DigitsDemo(parsed.GetValue(epochs), parsed.GetValue(seed)),
+                new DigitsDemo(parsed.GetValue(epochs), parsed.GetValue(seed), parsed.GetValue(epsilon)),
                 parsed.GetValue(plot)!,
                 parsed.GetValue(json)
             )

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace NBit.Cli.Demo;
 
 /// <summary>Trains the same model on the same data with the same seed in a precision, by an optimizer.</summary>
-internal sealed class DigitsDemo(int totalEpochs, long seed)
+internal sealed class DigitsDemo(int totalEpochs, long seed, double epsilon)
 {
     private const int BatchSize = 64;
 
@@ -27,7 +27,8 @@ internal sealed class DigitsDemo(int totalEpochs, long seed)
         using var module = new DigitsModule(
             epochs,
             precision is BitsandbytesPrecision { FreezesWeights: true },
-            optimizer
+            optimizer,
+            epsilon
         );
         using var trainer = new Trainer(
             plugin: precision,

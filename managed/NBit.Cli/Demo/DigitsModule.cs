@@ -19,16 +19,24 @@ internal sealed class DigitsModule : TrainingModule<(Tensor Images, Tensor Label
     private readonly int _epochs;
     private readonly bool _hasAdapters;
     private readonly string _optimizer;
+    private readonly double _epsilon;
 
     /// <param name="epochs">How many epochs will be trained.</param>
     /// <param name="hasAdapters">Whether linear layers are frozen and adapters are trained in their place.</param>
     /// <param name="optimizer">Of <see cref="DigitsOptimizers" />.</param>
-    public DigitsModule(int epochs, bool hasAdapters, string optimizer = DigitsOptimizers.Default)
+    /// <param name="epsilon">Adam's.</param>
+    public DigitsModule(
+        int epochs,
+        bool hasAdapters,
+        string optimizer = DigitsOptimizers.Default,
+        double epsilon = DigitsOptimizers.Epsilon
+    )
         : base(nameof(DigitsModule))
     {
         _epochs = epochs;
         _hasAdapters = hasAdapters;
         _optimizer = optimizer;
+        _epsilon = epsilon;
         RegisterComponents();
     }
 
@@ -71,7 +79,8 @@ internal sealed class DigitsModule : TrainingModule<(Tensor Images, Tensor Label
     {
         var optimizer = DigitsOptimizers.Make(
             _optimizer,
-            [.. parameters().Where(parameter => parameter.requires_grad)]
+            [.. parameters().Where(parameter => parameter.requires_grad)],
+            _epsilon
         );
         var scheduler = optim.lr_scheduler.CosineAnnealingLR(
             optimizer,

@@ -13,31 +13,36 @@ internal static class DigitsOptimizers
     private const double Rate = 2e-3,
         Momentum = 0.9;
 
-    // Float16 can hold it: with 1e-8, TorchSharp's AdamW would divide 0 by 0 in 16-true and is refused. In 8 bits a
-    // mean square may become 0 beside larger ones while its mean does not; a larger epsilon keeps such steps small.
-    private const double Epsilon = 1e-4;
+    /// <summary>
+    /// Adam's epsilon where none is asked for. Float16 can hold it: with 1e-8, TorchSharp's AdamW would divide 0 by 0
+    /// in 16-true and is refused. In 8 bits a mean square may become 0 beside larger ones while its mean does not; a
+    /// larger epsilon keeps such steps small.
+    /// </summary>
+    public const double Epsilon = 1e-4;
 
-    private static readonly Dictionary<string, Func<Parameter[], optim.Optimizer>> All = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, Func<Parameter[], double, optim.Optimizer>> All = new(
+        StringComparer.Ordinal
+    )
     {
-        [Default] = p => optim.AdamW(p, Rate, eps: Epsilon, weight_decay: 0.01),
-        ["adam8bit"] = p => new Adam8bit(p, Rate, eps: Epsilon),
-        ["adam32bit"] = p => new Adam32bit(p, Rate, eps: Epsilon),
-        ["adamw8bit"] = p => new AdamW8bit(p, Rate, eps: Epsilon),
-        ["adamw32bit"] = p => new AdamW32bit(p, Rate, eps: Epsilon),
-        ["sgd8bit"] = p => new SGD8bit(p, 0.05, Momentum),
-        ["sgd32bit"] = p => new SGD32bit(p, 0.05, Momentum),
-        ["lion8bit"] = p => new Lion8bit(p, 3e-4),
-        ["lion32bit"] = p => new Lion32bit(p, 3e-4),
-        ["rmsprop8bit"] = p => new RMSprop8bit(p, 1e-3),
-        ["rmsprop32bit"] = p => new RMSprop32bit(p, 1e-3),
-        ["adagrad8bit"] = p => new Adagrad8bit(p, 1e-2),
-        ["adagrad32bit"] = p => new Adagrad32bit(p, 1e-2),
-        ["lamb8bit"] = p => new LAMB8bit(p, 1e-2),
-        ["lamb32bit"] = p => new LAMB32bit(p, 1e-2),
-        ["lars8bit"] = p => new LARS8bit(p, 1, Momentum),
-        ["lars32bit"] = p => new LARS32bit(p, 1, Momentum),
-        ["ademamix8bit"] = p => new AdEMAMix8bit(p, Rate, eps: Epsilon),
-        ["ademamix32bit"] = p => new AdEMAMix32bit(p, Rate, eps: Epsilon),
+        [Default] = (p, eps) => optim.AdamW(p, Rate, eps: eps, weight_decay: 0.01),
+        ["adam8bit"] = (p, eps) => new Adam8bit(p, Rate, eps: eps),
+        ["adam32bit"] = (p, eps) => new Adam32bit(p, Rate, eps: eps),
+        ["adamw8bit"] = (p, eps) => new AdamW8bit(p, Rate, eps: eps),
+        ["adamw32bit"] = (p, eps) => new AdamW32bit(p, Rate, eps: eps),
+        ["sgd8bit"] = (p, _) => new SGD8bit(p, 0.05, Momentum),
+        ["sgd32bit"] = (p, _) => new SGD32bit(p, 0.05, Momentum),
+        ["lion8bit"] = (p, _) => new Lion8bit(p, 3e-4),
+        ["lion32bit"] = (p, _) => new Lion32bit(p, 3e-4),
+        ["rmsprop8bit"] = (p, _) => new RMSprop8bit(p, 1e-3),
+        ["rmsprop32bit"] = (p, _) => new RMSprop32bit(p, 1e-3),
+        ["adagrad8bit"] = (p, _) => new Adagrad8bit(p, 1e-2),
+        ["adagrad32bit"] = (p, _) => new Adagrad32bit(p, 1e-2),
+        ["lamb8bit"] = (p, _) => new LAMB8bit(p, 1e-2),
+        ["lamb32bit"] = (p, _) => new LAMB32bit(p, 1e-2),
+        ["lars8bit"] = (p, _) => new LARS8bit(p, 1, Momentum),
+        ["lars32bit"] = (p, _) => new LARS32bit(p, 1, Momentum),
+        ["ademamix8bit"] = (p, eps) => new AdEMAMix8bit(p, Rate, eps: eps),
+        ["ademamix32bit"] = (p, eps) => new AdEMAMix32bit(p, Rate, eps: eps),
     };
 
     /// <summary>Their names.</summary>
@@ -47,5 +52,6 @@ internal static class DigitsOptimizers
     public static bool Takes(string optimizer, string mode) => optimizer == Default || mode != "64-true";
 
     /// <summary>Makes an optimizer.</summary>
-    public static optim.Optimizer Make(string name, Parameter[] parameters) => All[name](parameters);
+    public static optim.Optimizer Make(string name, Parameter[] parameters, double epsilon) =>
+        All[name](parameters, epsilon);
 }
