@@ -103,6 +103,14 @@ public static unsafe partial class LibnbitTorch
     [return: NativeTypeName("int32_t")]
     public static partial int nbit_torch_tensor_data([NativeTypeName("void *")] void* tensor, [NativeTypeName("void **")] void** data);
 
+    /// <summary>The stream that libtorch issues work of this thread on. libtorch must be a build with CUDA.</summary>
+    /// <param name="device_index">The CUDA device's ordinal.</param>
+    /// <param name="stream">Receives a cudaStream_t; null is the default stream.</param>
+    /// <returns>One of <see cref="nbit_status" />.</returns>
+    [LibraryImport(Library)]
+    [return: NativeTypeName("int32_t")]
+    public static partial int nbit_torch_cuda_stream_get([NativeTypeName("int32_t")] int device_index, [NativeTypeName("void **")] void** stream);
+
     /// <summary>The identity of a tensor: equal for all handles of one tensor, unique among living tensors.</summary>
     /// <param name="tensor">An at::Tensor*.</param>
     /// <param name="identity">Receives the address of its TensorImpl.</param>

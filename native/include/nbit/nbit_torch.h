@@ -77,6 +77,11 @@ NBIT_EXPORT int32_t nbit_torch_initializer_forget(void* tensor);
 /// \param data Receives the address in the tensor's device memory; null for a tensor without elements.
 NBIT_EXPORT int32_t nbit_torch_tensor_data(void* tensor, void** data);
 
+/// The stream that libtorch issues work of this thread on. libtorch must be a build with CUDA.
+/// \param device_index The CUDA device's ordinal.
+/// \param stream Receives a cudaStream_t; null is the default stream.
+NBIT_EXPORT int32_t nbit_torch_cuda_stream_get(int32_t device_index, void** stream);
+
 /// The identity of a tensor: equal for all handles of one tensor, unique among living tensors.
 /// \param tensor An at::Tensor*.
 /// \param identity Receives the address of its TensorImpl.

@@ -30,6 +30,8 @@ Library find(void* libtorchsharp)
 #define NBIT_TORCH_LOOK_UP(name, ...) look_up(found.initializers.name, "THSInit_" #name);
     NBIT_TORCH_INITIALIZERS(NBIT_TORCH_LOOK_UP)
 #undef NBIT_TORCH_LOOK_UP
+    found.get_current_cuda_stream = reinterpret_cast<decltype(found.get_current_cuda_stream)>(
+        platform::find_symbol(libtorchsharp, "aoti_torch_get_current_cuda_stream"));
     if (missing[0])
         throw Error(NBIT_STATUS_NOT_SUPPORTED,
                     "the loaded LibTorchSharp and libtorch lack what NBit needs: %s. NBit is made for TorchSharp 0.107 "

@@ -123,7 +123,9 @@ struct Library {
         NBIT_TORCH_INITIALIZERS(NBIT_TORCH_INITIALIZER)
 #undef NBIT_TORCH_INITIALIZER
     } initializers;
-    void* undefined; // the TensorImpl of a tensor that is not defined
+
+    int32_t (*get_current_cuda_stream)(int32_t, void**); // null in builds for the CPU
+    void* undefined;                                     // the TensorImpl of a tensor that is not defined
 };
 
 // Throws where nbit_torch_initialize has not succeeded.
