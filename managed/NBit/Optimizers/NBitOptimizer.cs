@@ -84,7 +84,7 @@ public abstract class NBitOptimizer : optim.Optimizer, IGradScalingOptimizer, IN
 
         using var noGradients = no_grad();
         using var scope = NewDisposeScope();
-        var step = new OptimizerStep(_rule, _groups);
+        using var step = new OptimizerStep(_rule, _groups);
         step.Run(GradScale is null ? 1 : (float)(1 / (double)GradScale.item<float>()));
         return loss;
     }

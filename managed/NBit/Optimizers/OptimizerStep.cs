@@ -1,16 +1,13 @@
-using NBit.Interop;
 using TorchSharp;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace NBit.Optimizers;
 
 /// <summary>One step of an optimizer. Making it finds all that can be wrong, before a parameter is changed.</summary>
-internal sealed unsafe class OptimizerStep
+internal sealed class OptimizerStep : IDisposable
 {
     private readonly OptimizerRule _rule;
     private readonly Dictionary<StepBatch.Key, StepBatch> _batches = [];
-    private readonly List<(Parameter Parameter, Tensor Copy)> _copies = [];
 
     /// <param name="rule">The optimizer.</param>
     /// <param name="groups">Its parameters.</param>
@@ -32,8 +29,15 @@ internal sealed unsafe class OptimizerStep
         {
             batch.Run(gradientScale);
         }
+    }
 
-        _copies.ForEach(copy => copy.Parameter.copy_(copy.Copy));
+    /// <summary>Releases what was made for the step.</summary>
+    public void Dispose()
+    {
+        foreach (var batch in _batches.Values)
+        {
+            batch.Dispose();
+        }
     }
 
     // The parameters of a group that have gradients, with the options that hold for each.
@@ -70,24 +74,19 @@ internal sealed unsafe class OptimizerStep
     {
         var parameter = state.Parameter;
         var tensors = state.Ensure(_rule, settings, count);
-        var key = new StepBatch.Key(settings, state.Steps + 1, parameter.dtype, tensors.IsQuantized);
+        var key = new StepBatch.Key(
+            settings,
+            state.Steps + 1,
+            parameter.dtype,
+            tensors.IsQuantized,
+            (parameter.device_type, parameter.device_index)
+        );
         if (!_batches.TryGetValue(key, out var batch))
         {
             _batches.Add(key, batch = new(_rule, key));
         }
 
-        Tensor dense = parameter;
-        if (!parameter.is_contiguous())
-        {
-            _copies.Add((parameter, dense = parameter.contiguous()));
-        }
-
-        batch.Add(
-            state,
-            count,
-            NativeTensor.Address(dense),
-            NativeTensor.Address(gradient.is_contiguous() ? gradient : gradient.contiguous())
-        );
+        batch.Add(state, count, gradient);
     }
 
     /// <exception cref="NotSupportedException">The parameter or its gradient is of a kind that no kernel
@@ -104,10 +103,10 @@ internal sealed unsafe class OptimizerStep
             );
         }
 
-        if (parameter.device_type != DeviceType.CPU || gradient.device_type != DeviceType.CPU)
+        if (parameter.device_type is not (DeviceType.CPU or DeviceType.CUDA))
         {
             throw new NotSupportedException(
-                $"parameter {name} of {_rule.Optimizer} is on {parameter.device}, its gradient on {gradient.device}; this version steps CPU tensors: move the model by .cpu()"
+                $"parameter {name} of {_rule.Optimizer} is on {parameter.device}; parameters on the CPU and on CUDA are stepped: move the model by .cpu() or .cuda()"
             );
         }
 

@@ -20,13 +20,17 @@ internal sealed class ParameterState(string name, Parameter parameter, int index
     /// <summary>Its state; null before the first step.</summary>
     public StateTensors? Tensors { get; private set; }
 
-    /// <summary>The state; made now if this is the first step.</summary>
-    public StateTensors Ensure(OptimizerRule rule, OptimizerSettings settings, long count) =>
+    /// <summary>The state, on the parameter's device; made now if this is the first step.</summary>
+    public StateTensors Ensure(OptimizerRule rule, OptimizerSettings settings, long count)
+    {
         Tensors ??= StateTensors.Zeros(
             rule,
             parameter,
             isQuantized: settings.OptimBits == 8 && count >= settings.Min8bitSize
         );
+        Tensors.MoveTo(parameter.device);
+        return Tensors;
+    }
 
     /// <summary>Takes a state in place of the one that it had, which is disposed.</summary>
     public void Set(long steps, StateTensors? tensors)

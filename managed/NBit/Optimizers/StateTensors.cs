@@ -1,10 +1,10 @@
-using NBit.Interop;
+using NBit.Devices;
 using static TorchSharp.torch;
 
 namespace NBit.Optimizers;
 
 /// <summary>The state of one parameter: float32, or 8-bit codes in blocks of 256 with an absmax each.</summary>
-internal sealed unsafe class StateTensors : IDisposable
+internal sealed class StateTensors : IDisposable
 {
     /// <summary>The names that bitsandbytes gives them.</summary>
     public static readonly string[] Names = ["state1", "state2", "absmax1", "absmax2"];
@@ -14,13 +14,13 @@ internal sealed unsafe class StateTensors : IDisposable
     private StateTensors(Tensor?[] tensors)
     {
         _tensors = tensors;
-        Addresses = [.. tensors.Select(tensor => tensor is null ? 0 : (nint)NativeTensor.Address(tensor))];
+        Arguments = [.. tensors.Select(DenseTensor.New)];
     }
 
     public bool IsQuantized => _tensors[0]!.dtype == ScalarType.Byte;
 
-    /// <summary>Where the tensors are, by the order of their names; 0 for those that are not there.</summary>
-    public nint[] Addresses { get; }
+    /// <summary>The tensors for a step, by the order of their names; of no tensor for those that are not there.</summary>
+    public DenseTensor[] Arguments { get; }
 
     /// <summary>The tensors that are there.</summary>
     public IEnumerable<(string Name, Tensor Tensor)> Named =>
@@ -67,6 +67,22 @@ internal sealed unsafe class StateTensors : IDisposable
         {
             Array.ForEach(tensors, tensor => tensor?.Dispose());
             throw;
+        }
+    }
+
+    /// <summary>Takes the tensors to a device; those that are there stay the same.</summary>
+    public void MoveTo(Device device)
+    {
+        foreach (var (index, tensor) in _tensors.Index())
+        {
+            if (tensor is not null && (tensor.device_type != device.type || tensor.device_index != device.index))
+            {
+                using (tensor)
+                {
+                    _tensors[index] = tensor.to(device).DetachFromDisposeScope();
+                    Arguments[index] = DenseTensor.New(_tensors[index]);
+                }
+            }
         }
     }
 

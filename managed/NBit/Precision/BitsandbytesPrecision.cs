@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using NBit.Devices;
 using NBit.Interop;
 using NBit.Quantization;
 using NBit.Tensors;

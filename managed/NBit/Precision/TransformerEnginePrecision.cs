@@ -1,4 +1,5 @@
 using NBit.Amp;
+using NBit.Devices;
 using NBit.Interop;
 using NBit.Logging;
 using NBit.Quantization;

@@ -1,22 +1,21 @@
-using System.Runtime.InteropServices;
+using NBit.Devices;
 using static TorchSharp.torch;
 
 namespace NBit.Quantization;
 
 /// <summary>A state's absmax as libnbit takes it: plain, or quantized itself.</summary>
-[StructLayout(LayoutKind.Auto)]
-internal readonly unsafe ref struct AbsmaxArguments : IDisposable
+internal sealed unsafe class AbsmaxArguments : IDisposable
 {
-    private readonly DenseTensor _first,
-        _nested,
+    private readonly DenseTensor _first;
+    private readonly DenseTensor? _nested,
         _offset;
+    private readonly float* _book;
 
     private AbsmaxArguments(QuantState state)
     {
         _first = Checked(state.Absmax, state.Nested is null ? ScalarType.Float32 : ScalarType.Byte, state.Blocks);
         if (state.Nested is not { } nested)
         {
-            Absmax = (float*)_first.Address;
             return;
         }
 
@@ -36,24 +35,20 @@ internal readonly unsafe ref struct AbsmaxArguments : IDisposable
             QuantState.BlocksOf(state.Blocks, QuantState.NestedBlocksize)
         );
         _offset = Checked(state.Offset, ScalarType.Float32, 1);
-        if (state.Blocks == 0)
-        {
-            return; // an empty tensor has no address, and the three go together
-        }
-
-        Absmax = (float*)_nested.Address;
-        Codes = (byte*)_first.Address;
-        Book = nested.Code.NativeValues;
-        Offset = (float*)_offset.Address;
+        _book = nested.Code.NativeValues;
     }
 
-    public float* Absmax { get; }
+    /// <summary>The tensors, for <see cref="DeviceCall" />.</summary>
+    public DenseTensor[] Tensors => _nested is null ? [_first] : [_first, _nested, _offset!];
 
-    public byte* Codes { get; }
+    public float* Absmax => (float*)(_nested ?? _first).Address;
 
-    public float* Book { get; }
+    // An empty tensor has no address, and the three go together.
+    public byte* Codes => _nested is null ? null : (byte*)_first.Address;
 
-    public float* Offset { get; }
+    public float* Book => Codes is null ? null : _book;
+
+    public float* Offset => Codes is null ? null : (float*)_offset!.Address;
 
     /// <exception cref="ArgumentException">The state is not what its shape and block size ask for.</exception>
     public static AbsmaxArguments Of(QuantState state)
@@ -65,8 +60,8 @@ internal readonly unsafe ref struct AbsmaxArguments : IDisposable
     public void Dispose()
     {
         _first.Dispose();
-        _nested.Dispose();
-        _offset.Dispose();
+        _nested?.Dispose();
+        _offset?.Dispose();
     }
 
     /// <exception cref="ArgumentException">It is of another dtype or another number of elements.</exception>

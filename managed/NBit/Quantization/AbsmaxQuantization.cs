@@ -1,3 +1,4 @@
+using NBit.Devices;
 using NBit.Native;
 using static TorchSharp.torch;
 
@@ -13,25 +14,31 @@ internal static unsafe class AbsmaxQuantization
     {
         var code = Codebook.DynamicSigned;
         var count = state.Absmax.numel();
-        var codes = empty([count], ScalarType.Byte);
-        var nested = empty([QuantState.BlocksOf(count, blocksize)], ScalarType.Float32);
-        var offset = empty(Array.Empty<long>(), ScalarType.Float32);
+        var device = state.Absmax.device;
+        var codes = empty([count], ScalarType.Byte, device);
+        var nested = empty([QuantState.BlocksOf(count, blocksize)], ScalarType.Float32, device);
+        var offset = empty(Array.Empty<long>(), ScalarType.Float32, device);
         using var absmaxMemory = DenseTensor.Of(state.Absmax, nameof(state.Absmax));
-        using var codeMemory = DenseTensor.Of(codes, nameof(codes));
-        using var nestedMemory = DenseTensor.Of(nested, nameof(nested));
-        using var offsetMemory = DenseTensor.Of(offset, nameof(offset));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_absmax_quantize(
-                Contexts.Cpu.Address,
-                code.Native.Address,
-                (float*)absmaxMemory.Address,
-                count,
-                blocksize,
-                given_offset: null,
-                (byte*)codeMemory.Address,
-                (float*)nestedMemory.Address,
-                (float*)offsetMemory.Address
-            )
+        using var codeMemory = DenseTensor.New(codes);
+        using var nestedMemory = DenseTensor.New(nested);
+        using var offsetMemory = DenseTensor.New(offset);
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_absmax_quantize(
+                    context,
+                    code.Native.Address,
+                    (float*)absmaxMemory.Address,
+                    count,
+                    blocksize,
+                    given_offset: null,
+                    (byte*)codeMemory.Address,
+                    (float*)nestedMemory.Address,
+                    (float*)offsetMemory.Address
+                ),
+            absmaxMemory,
+            codeMemory,
+            nestedMemory,
+            offsetMemory
         );
         return state with
         {
@@ -70,19 +77,24 @@ internal static unsafe class AbsmaxQuantization
             QuantState.BlocksOf(count, nested.Blocksize)
         );
         using var offset = AbsmaxArguments.Checked(state.Offset, ScalarType.Float32, 1);
-        var absmax = empty([count], ScalarType.Float32);
-        using var target = DenseTensor.Of(absmax, nameof(absmax));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_absmax_dequantize(
-                Contexts.Cpu.Address,
-                nested.Code.NativeValues,
-                (byte*)codes.Address,
-                (float*)nestedMemory.Address,
-                (float*)offset.Address,
-                count,
-                nested.Blocksize,
-                (float*)target.Address
-            )
+        var absmax = empty([count], ScalarType.Float32, state.Absmax.device);
+        using var target = DenseTensor.New(absmax);
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_absmax_dequantize(
+                    context,
+                    nested.Code.NativeValues,
+                    (byte*)codes.Address,
+                    (float*)nestedMemory.Address,
+                    (float*)offset.Address,
+                    count,
+                    nested.Blocksize,
+                    (float*)target.Address
+                ),
+            codes,
+            nestedMemory,
+            offset,
+            target
         );
         return absmax;
     }

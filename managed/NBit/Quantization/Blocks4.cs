@@ -1,3 +1,5 @@
+using NBit.Devices;
+using NBit.Interop;
 using NBit.Native;
 using static TorchSharp.torch;
 
@@ -34,21 +36,25 @@ internal static unsafe class Blocks4
         using var scope = NewDisposeScope();
         using var dense = DenseTensor.Of(source, nameof(source));
         long[] shape = [(count + 1) / 2, 1];
-        var packed = output ?? empty(shape, ScalarType.Byte);
-        var absmax = empty([QuantState.BlocksOf(count, blocksize)], ScalarType.Float32);
+        var packed = output ?? empty(shape, ScalarType.Byte, source.device);
+        var absmax = empty([QuantState.BlocksOf(count, blocksize)], ScalarType.Float32, source.device);
         using var packedMemory = DenseTensor.Target(packed, nameof(output), ScalarType.Byte, shape);
-        using var absmaxMemory = DenseTensor.Of(absmax, nameof(absmax));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_blocks4_quantize(
-                Contexts.Cpu.Address,
-                (int)quantType,
-                (int)source.dtype,
-                dense.Address,
-                count,
-                blocksize,
-                (byte*)packedMemory.Address,
-                (float*)absmaxMemory.Address
-            )
+        using var absmaxMemory = DenseTensor.New(absmax);
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_blocks4_quantize(
+                    context,
+                    (int)quantType,
+                    (int)source.dtype,
+                    dense.Address,
+                    count,
+                    blocksize,
+                    (byte*)packedMemory.Address,
+                    (float*)absmaxMemory.Address
+                ),
+            dense,
+            packedMemory,
+            absmaxMemory
         );
         var state = new QuantState
         {
@@ -79,24 +85,26 @@ internal static unsafe class Blocks4
         var shape = state.Shape.ToArray();
         using var bytes = Bytes(packed, state);
         using var absmax = AbsmaxArguments.Of(state);
-        var target = output ?? empty(shape, type);
+        var target = output ?? empty(shape, type, packed.device);
         try
         {
             using var targetMemory = DenseTensor.Target(target, nameof(output), type, shape);
-            NativeStatus.ThrowIfFailed(
-                Libnbit.nbit_blocks4_dequantize(
-                    Contexts.Cpu.Address,
-                    (int)state.QuantType!.Value,
-                    (byte*)bytes.Address,
-                    absmax.Absmax,
-                    absmax.Codes,
-                    absmax.Book,
-                    absmax.Offset,
-                    state.Count,
-                    state.Blocksize,
-                    (int)type,
-                    targetMemory.Address
-                )
+            DeviceCall.Run(
+                context =>
+                    Libnbit.nbit_blocks4_dequantize(
+                        context,
+                        (int)state.QuantType!.Value,
+                        (byte*)bytes.Address,
+                        absmax.Absmax,
+                        absmax.Codes,
+                        absmax.Book,
+                        absmax.Offset,
+                        state.Count,
+                        state.Blocksize,
+                        (int)type,
+                        targetMemory.Address
+                    ),
+                [bytes, .. absmax.Tensors, targetMemory]
             );
             return target;
         }
@@ -155,10 +163,15 @@ internal static unsafe class Blocks4
     private static Tensor Store(Tensor packed, ScalarType type)
     {
         using var one = empty([1], type);
-        var stored = zeros([(packed.numel() + one.element_size() - 1) / one.element_size(), 1], type);
-        using var source = DenseTensor.Of(packed, nameof(packed));
-        using var target = DenseTensor.Of(stored, nameof(stored));
-        Buffer.MemoryCopy(source.Address, target.Address, stored.numel() * one.element_size(), packed.numel());
-        return stored;
+        using var scope = NewDisposeScope();
+        var bytes = packed.cpu();
+        var stored = zeros([(bytes.numel() + one.element_size() - 1) / one.element_size(), 1], type);
+        Buffer.MemoryCopy(
+            NativeTensor.Address(bytes),
+            NativeTensor.Address(stored),
+            stored.numel() * one.element_size(),
+            bytes.numel()
+        );
+        return stored.to(packed.device).MoveToOuterDisposeScope();
     }
 }

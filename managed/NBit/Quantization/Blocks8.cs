@@ -1,3 +1,4 @@
+using NBit.Devices;
 using NBit.Native;
 using static TorchSharp.torch;
 
@@ -20,21 +21,25 @@ internal static unsafe class Blocks8
         var count = source.numel();
         using var scope = NewDisposeScope();
         using var dense = DenseTensor.Of(source, nameof(source));
-        var codes = output ?? empty(source.shape, ScalarType.Byte);
-        var absmax = empty([QuantState.BlocksOf(count, blocksize)], ScalarType.Float32);
+        var codes = output ?? empty(source.shape, ScalarType.Byte, source.device);
+        var absmax = empty([QuantState.BlocksOf(count, blocksize)], ScalarType.Float32, source.device);
         using var codeMemory = DenseTensor.Target(codes, nameof(output), ScalarType.Byte, source.shape);
-        using var absmaxMemory = DenseTensor.Of(absmax, nameof(absmax));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_blocks8_quantize(
-                Contexts.Cpu.Address,
-                code.Native.Address,
-                (int)source.dtype,
-                dense.Address,
-                count,
-                blocksize,
-                (byte*)codeMemory.Address,
-                (float*)absmaxMemory.Address
-            )
+        using var absmaxMemory = DenseTensor.New(absmax);
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_blocks8_quantize(
+                    context,
+                    code.Native.Address,
+                    (int)source.dtype,
+                    dense.Address,
+                    count,
+                    blocksize,
+                    (byte*)codeMemory.Address,
+                    (float*)absmaxMemory.Address
+                ),
+            dense,
+            codeMemory,
+            absmaxMemory
         );
         var state = new QuantState
         {
@@ -68,21 +73,25 @@ internal static unsafe class Blocks8
         using var plain = state.Nested is null ? null : AbsmaxQuantization.Recover(state);
         using var absmaxMemory = AbsmaxArguments.Checked(plain ?? state.Absmax, ScalarType.Float32, state.Blocks);
         using var codeMemory = DenseTensor.Of(codes, nameof(codes));
-        var target = output ?? empty(shape, type);
+        var target = output ?? empty(shape, type, codes.device);
         try
         {
             using var targetMemory = DenseTensor.Target(target, nameof(output), type, shape);
-            NativeStatus.ThrowIfFailed(
-                Libnbit.nbit_blocks8_dequantize(
-                    Contexts.Cpu.Address,
-                    state.Code.Native.Address,
-                    (byte*)codeMemory.Address,
-                    (float*)absmaxMemory.Address,
-                    state.Count,
-                    state.Blocksize,
-                    (int)type,
-                    targetMemory.Address
-                )
+            DeviceCall.Run(
+                context =>
+                    Libnbit.nbit_blocks8_dequantize(
+                        context,
+                        state.Code.Native.Address,
+                        (byte*)codeMemory.Address,
+                        (float*)absmaxMemory.Address,
+                        state.Count,
+                        state.Blocksize,
+                        (int)type,
+                        targetMemory.Address
+                    ),
+                codeMemory,
+                absmaxMemory,
+                targetMemory
             );
             return target;
         }

@@ -1,3 +1,4 @@
+using NBit.Devices;
 using NBit.Native;
 using static TorchSharp.torch;
 
@@ -25,24 +26,36 @@ internal static unsafe class Int8Products
         using var biasMemory = DenseTensor.Of(bias, nameof(bias));
         using var codeMemory = DenseTensor.Of(codes, nameof(codes));
         using var absmaxMemory = DenseTensor.Of(rowAbsmax, nameof(rowAbsmax));
-        var y = empty([.. x.shape[..^1], outFeatures], x.dtype);
-        using var yMemory = DenseTensor.Of(y, nameof(y));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_linear8_forward(
-                Contexts.Cpu.Address,
-                (sbyte*)codeMemory.Address,
-                (float*)absmaxMemory.Address,
-                outFeatures,
-                inFeatures,
-                (int)x.dtype,
-                xMemory.Address,
-                x.numel() / inFeatures,
-                (float)threshold,
-                (int)(bias?.dtype ?? x.dtype),
-                biasMemory.Address,
-                yMemory.Address
+        var y = empty([.. x.shape[..^1], outFeatures], x.dtype, x.device);
+        using var yMemory = DenseTensor.New(y);
+        if (
+            !DeviceCall.TryRun(
+                context =>
+                    Libnbit.nbit_linear8_forward(
+                        context,
+                        (sbyte*)codeMemory.Address,
+                        (float*)absmaxMemory.Address,
+                        outFeatures,
+                        inFeatures,
+                        (int)x.dtype,
+                        xMemory.Address,
+                        x.numel() / inFeatures,
+                        (float)threshold,
+                        (int)(bias?.dtype ?? x.dtype),
+                        biasMemory.Address,
+                        yMemory.Address
+                    ),
+                xMemory,
+                biasMemory,
+                codeMemory,
+                absmaxMemory,
+                yMemory
             )
-        );
+        )
+        {
+            y.copy_(ForwardInParts(codes, rowAbsmax, x.reshape(-1, inFeatures), bias, threshold).view(y.shape));
+        }
+
         return (x.dtype == input.dtype ? y : y.to(input.dtype)).MoveToOuterDisposeScope();
     }
 
@@ -55,21 +68,32 @@ internal static unsafe class Int8Products
         using var gMemory = DenseTensor.Of(g, nameof(gradient));
         using var codeMemory = DenseTensor.Of(codes, nameof(codes));
         using var absmaxMemory = DenseTensor.Of(rowAbsmax, nameof(rowAbsmax));
-        var result = empty([.. g.shape[..^1], inFeatures], g.dtype);
-        using var resultMemory = DenseTensor.Of(result, nameof(result));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_linear8_backward(
-                Contexts.Cpu.Address,
-                (sbyte*)codeMemory.Address,
-                (float*)absmaxMemory.Address,
-                outFeatures,
-                inFeatures,
-                (int)g.dtype,
-                gMemory.Address,
-                g.numel() / outFeatures,
-                resultMemory.Address
+        var result = empty([.. g.shape[..^1], inFeatures], g.dtype, g.device);
+        using var resultMemory = DenseTensor.New(result);
+        if (
+            !DeviceCall.TryRun(
+                context =>
+                    Libnbit.nbit_linear8_backward(
+                        context,
+                        (sbyte*)codeMemory.Address,
+                        (float*)absmaxMemory.Address,
+                        outFeatures,
+                        inFeatures,
+                        (int)g.dtype,
+                        gMemory.Address,
+                        g.numel() / outFeatures,
+                        resultMemory.Address
+                    ),
+                gMemory,
+                codeMemory,
+                absmaxMemory,
+                resultMemory
             )
-        );
+        )
+        {
+            result.copy_(g.matmul(Rows8.Dequantize(codes, rowAbsmax, g.dtype)));
+        }
+
         return (g.dtype == gradient.dtype ? result : result.to(gradient.dtype)).MoveToOuterDisposeScope();
     }
 
@@ -86,7 +110,9 @@ internal static unsafe class Int8Products
         var x = input.reshape(-1, input.shape[^1]).to(ScalarType.Float16);
         using var rows = threshold > 0 ? Functional.Int8VectorwiseQuantize(x, threshold) : null;
         var outliers = rows?.OutlierColumns is { } columns && columns.numel() > 0 ? columns : null;
-        var leftOut = outliers is null ? null : zeros([x.shape[1]], ScalarType.Byte).index_fill_(0, outliers, 1);
+        var leftOut = outliers is null
+            ? null
+            : zeros([x.shape[1]], ScalarType.Byte, x.device).index_fill_(0, outliers, 1);
         var (gCodes, gAbsmax) = QuantizeColumns(g, leftOut: null);
         var (xCodes, xAbsmax) = QuantizeColumns(x, leftOut);
         var result = MultiplyDequantize(gCodes, gAbsmax, xCodes, xAbsmax);
@@ -99,26 +125,47 @@ internal static unsafe class Int8Products
         return (dtype == ScalarType.Float32 ? result : result.to(dtype)).MoveToOuterDisposeScope();
     }
 
+    // The steps of the forward pass one by one, each where it can run.
+    private static Tensor ForwardInParts(Tensor codes, Tensor rowAbsmax, Tensor x, Tensor? bias, double threshold)
+    {
+        var half = x.to(ScalarType.Float16);
+        using var rows = Rows8.Quantize(half, threshold);
+        var product = Rows8.Multiply(rows.Codes, codes);
+        var y = Rows8.DequantizeProduct(product, rows.RowAbsmax, rowAbsmax, bias, ScalarType.Float32);
+        if (rows.OutlierColumns is not { } outliers || outliers.numel() == 0)
+        {
+            return y;
+        }
+
+        var columns = codes.index_select(1, outliers).to(ScalarType.Float32) * rowAbsmax.unsqueeze(1) * (1 / 127f);
+        return y + half.index_select(1, outliers).to(ScalarType.Float32).matmul(columns.t());
+    }
+
     private static (Tensor Codes, Tensor Absmax) QuantizeColumns(Tensor source, Tensor? leftOut)
     {
         var (rows, columns) = (source.shape[0], source.shape[1]);
-        var codes = empty([columns, rows], ScalarType.Int8);
-        var absmax = empty([columns], ScalarType.Float32);
+        var codes = empty([columns, rows], ScalarType.Int8, source.device);
+        var absmax = empty([columns], ScalarType.Float32, source.device);
         using var sourceMemory = DenseTensor.Of(source, nameof(source));
         using var leftOutMemory = DenseTensor.Of(leftOut, nameof(leftOut));
-        using var codeMemory = DenseTensor.Of(codes, nameof(codes));
-        using var absmaxMemory = DenseTensor.Of(absmax, nameof(absmax));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_columns8_quantize(
-                Contexts.Cpu.Address,
-                (int)source.dtype,
-                sourceMemory.Address,
-                rows,
-                columns,
-                (byte*)leftOutMemory.Address,
-                (sbyte*)codeMemory.Address,
-                (float*)absmaxMemory.Address
-            )
+        using var codeMemory = DenseTensor.New(codes);
+        using var absmaxMemory = DenseTensor.New(absmax);
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_columns8_quantize(
+                    context,
+                    (int)source.dtype,
+                    sourceMemory.Address,
+                    rows,
+                    columns,
+                    (byte*)leftOutMemory.Address,
+                    (sbyte*)codeMemory.Address,
+                    (float*)absmaxMemory.Address
+                ),
+            sourceMemory,
+            leftOutMemory,
+            codeMemory,
+            absmaxMemory
         );
         return (codes, absmax);
     }
@@ -129,23 +176,29 @@ internal static unsafe class Int8Products
         using var aAbsmaxMemory = DenseTensor.Of(aAbsmax, nameof(aAbsmax));
         using var bMemory = DenseTensor.Of(b, nameof(b));
         using var bAbsmaxMemory = DenseTensor.Of(bAbsmax, nameof(bAbsmax));
-        var result = empty([a.shape[0], b.shape[0]], ScalarType.Float32);
-        using var resultMemory = DenseTensor.Of(result, nameof(result));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_int8_multiply_dequantize(
-                Contexts.Cpu.Address,
-                (sbyte*)aMemory.Address,
-                (float*)aAbsmaxMemory.Address,
-                (sbyte*)bMemory.Address,
-                (float*)bAbsmaxMemory.Address,
-                a.shape[0],
-                b.shape[0],
-                a.shape[1],
-                bias_type: (int)ScalarType.Float32,
-                bias: null,
-                (int)ScalarType.Float32,
-                resultMemory.Address
-            )
+        var result = empty([a.shape[0], b.shape[0]], ScalarType.Float32, a.device);
+        using var resultMemory = DenseTensor.New(result);
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_int8_multiply_dequantize(
+                    context,
+                    (sbyte*)aMemory.Address,
+                    (float*)aAbsmaxMemory.Address,
+                    (sbyte*)bMemory.Address,
+                    (float*)bAbsmaxMemory.Address,
+                    a.shape[0],
+                    b.shape[0],
+                    a.shape[1],
+                    bias_type: (int)ScalarType.Float32,
+                    bias: null,
+                    (int)ScalarType.Float32,
+                    resultMemory.Address
+                ),
+            aMemory,
+            aAbsmaxMemory,
+            bMemory,
+            bAbsmaxMemory,
+            resultMemory
         );
         return result;
     }

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using NBit.Interop;
 using NBit.Native;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NBit.Quantization;
@@ -145,16 +146,29 @@ internal abstract unsafe class LinearWeight : IDisposable
         return tensor.isfinite().all().item<bool>();
     }
 
-    /// <summary>Codes in another type are an ordinary tensor; on another device nothing could multiply them.</summary>
-    protected LinearWeight? FrozenOn(Tensor converted)
+    /// <summary>Codes in another type are an ordinary tensor; those on another device are the weight there.</summary>
+    /// <param name="converted">Disposed, unless the result holds it.</param>
+    /// <param name="onDevice">Makes the weight of the codes on their new device.</param>
+    protected LinearWeight? Frozen(Tensor converted, Func<Tensor, LinearWeight> onDevice)
     {
+        var isSameDevice =
+            converted.device_type == Storage.device_type && converted.device_index == Storage.device_index;
+        if (
+            !isSameDevice
+            && converted.dtype == Storage.dtype
+            && converted.device_type is (DeviceType.CPU or DeviceType.CUDA)
+        )
+        {
+            return onDevice(converted);
+        }
+
         using (converted)
         {
-            return converted.device_type == Storage.device_type
+            return isSameDevice
                 ? null
                 : throw new InvalidOperationException(
-                    $"a quantized weight of {OutFeatures} outputs is on {Storage.device_type} and cannot be moved to "
-                        + $"{converted.device_type}; move the model first, then quantize it"
+                    $"a quantized weight of {OutFeatures} outputs is on {Storage.device} and cannot be moved to "
+                        + $"{converted.device} as {converted.dtype}; it moves between the CPU and CUDA devices as {Storage.dtype}"
                 );
         }
     }

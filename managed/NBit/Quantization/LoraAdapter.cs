@@ -1,3 +1,4 @@
+using NBit.Interop;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -57,9 +58,20 @@ internal sealed class LoraAdapter(Linear a, Linear b, Dropout? dropout, double s
     public Tensor Forward(Tensor input, ScalarType dtype)
     {
         using var scope = NewDisposeScope();
+        Follow(a.weight, input);
+        Follow(b.weight, input);
         var x = input.dtype == a.weight.dtype ? input : input.to(a.weight.dtype);
         var dropped = dropout is null ? x : dropout.forward(x);
         var added = b.forward(a.forward(dropped)) * scaling;
         return (added.dtype == dtype ? added : added.to(dtype)).MoveToOuterDisposeScope();
+    }
+
+    // Module.to does not know of adapters: they go where their layer went. The parameters stay those of the optimizer.
+    private static void Follow(Tensor parameter, Tensor input)
+    {
+        if (parameter.device_type != input.device_type || parameter.device_index != input.device_index)
+        {
+            NativeTensor.SetData(parameter, parameter.detach().to(input.device));
+        }
     }
 }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Runtime.InteropServices;
+using NBit.Devices;
 using NBit.Native;
 
 namespace NBit.Quantization;

@@ -74,6 +74,15 @@ public sealed record QuantState : IDisposable
             ? (count + blocksize - 1) / blocksize
             : throw new ArgumentException($"the state's block size is {blocksize}; allowed are 1 and above");
 
+    /// <summary>A copy on another device, with tensors of its own.</summary>
+    internal QuantState To(Device device) =>
+        this with
+        {
+            Absmax = Absmax.to(device),
+            Offset = Offset?.to(device),
+            Nested = Nested?.To(device),
+        };
+
     internal QuantState DetachFromDisposeScope()
     {
         Absmax.DetachFromDisposeScope();

@@ -1,3 +1,4 @@
+using NBit.Devices;
 using NBit.Native;
 using static TorchSharp.torch;
 
@@ -14,25 +15,30 @@ internal static unsafe class Rows8
         CheckThreshold(threshold);
         var (rows, columns) = (source.shape[0], source.shape[1]);
         using var scope = NewDisposeScope();
-        var codes = empty([rows, columns], ScalarType.Int8);
-        var absmax = empty([rows], ScalarType.Float32);
-        var outliers = threshold > 0 ? empty([columns], ScalarType.Byte) : null;
+        var codes = empty([rows, columns], ScalarType.Int8, source.device);
+        var absmax = empty([rows], ScalarType.Float32, source.device);
+        var outliers = threshold > 0 ? empty([columns], ScalarType.Byte, source.device) : null;
         using var sourceMemory = DenseTensor.Of(source, nameof(source));
-        using var codeMemory = DenseTensor.Of(codes, nameof(codes));
-        using var absmaxMemory = DenseTensor.Of(absmax, nameof(absmax));
-        using var outlierMemory = DenseTensor.Of(outliers, nameof(outliers));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_rows8_quantize(
-                Contexts.Cpu.Address,
-                (int)source.dtype,
-                sourceMemory.Address,
-                rows,
-                columns,
-                (float)threshold,
-                (sbyte*)codeMemory.Address,
-                (float*)absmaxMemory.Address,
-                (byte*)outlierMemory.Address
-            )
+        using var codeMemory = DenseTensor.New(codes);
+        using var absmaxMemory = DenseTensor.New(absmax);
+        using var outlierMemory = DenseTensor.New(outliers);
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_rows8_quantize(
+                    context,
+                    (int)source.dtype,
+                    sourceMemory.Address,
+                    rows,
+                    columns,
+                    (float)threshold,
+                    (sbyte*)codeMemory.Address,
+                    (float*)absmaxMemory.Address,
+                    (byte*)outlierMemory.Address
+                ),
+            sourceMemory,
+            codeMemory,
+            absmaxMemory,
+            outlierMemory
         );
         return new Int8Rows(codes, absmax, outliers?.nonzero().view(-1)).MoveToOuterDisposeScope();
     }
@@ -44,18 +50,22 @@ internal static unsafe class Rows8
         using var codeMemory = DenseTensor.Of(codes, nameof(codes));
         using var absmaxMemory = DenseTensor.Of(rowAbsmax, nameof(rowAbsmax));
         using var scope = NewDisposeScope();
-        var target = empty(codes.shape, dtype);
-        using var targetMemory = DenseTensor.Of(target, nameof(target));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_rows8_dequantize(
-                Contexts.Cpu.Address,
-                (sbyte*)codeMemory.Address,
-                (float*)absmaxMemory.Address,
-                codes.shape[0],
-                codes.shape[1],
-                (int)dtype,
-                targetMemory.Address
-            )
+        var target = empty(codes.shape, dtype, codes.device);
+        using var targetMemory = DenseTensor.New(target);
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_rows8_dequantize(
+                    context,
+                    (sbyte*)codeMemory.Address,
+                    (float*)absmaxMemory.Address,
+                    codes.shape[0],
+                    codes.shape[1],
+                    (int)dtype,
+                    targetMemory.Address
+                ),
+            codeMemory,
+            absmaxMemory,
+            targetMemory
         );
         return target.MoveToOuterDisposeScope();
     }
@@ -75,18 +85,22 @@ internal static unsafe class Rows8
         using var aMemory = DenseTensor.Of(a, nameof(a));
         using var bMemory = DenseTensor.Of(b, nameof(b));
         using var scope = NewDisposeScope();
-        var product = empty([a.shape[0], b.shape[0]], ScalarType.Int32);
-        using var productMemory = DenseTensor.Of(product, nameof(product));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_int8_multiply(
-                Contexts.Cpu.Address,
-                (sbyte*)aMemory.Address,
-                (sbyte*)bMemory.Address,
-                a.shape[0],
-                b.shape[0],
-                a.shape[1],
-                (int*)productMemory.Address
-            )
+        var product = empty([a.shape[0], b.shape[0]], ScalarType.Int32, a.device);
+        using var productMemory = DenseTensor.New(product);
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_int8_multiply(
+                    context,
+                    (sbyte*)aMemory.Address,
+                    (sbyte*)bMemory.Address,
+                    a.shape[0],
+                    b.shape[0],
+                    a.shape[1],
+                    (int*)productMemory.Address
+                ),
+            aMemory,
+            bMemory,
+            productMemory
         );
         return product.MoveToOuterDisposeScope();
     }
@@ -114,21 +128,27 @@ internal static unsafe class Rows8
         using var columnMemory = DenseTensor.Of(columnAbsmax, nameof(columnAbsmax));
         using var biasMemory = DenseTensor.Of(bias, nameof(bias));
         using var scope = NewDisposeScope();
-        var target = empty(product.shape, dtype);
-        using var targetMemory = DenseTensor.Of(target, nameof(target));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_int8_product_dequantize(
-                Contexts.Cpu.Address,
-                (int*)productMemory.Address,
-                product.shape[0],
-                product.shape[1],
-                (float*)rowMemory.Address,
-                (float*)columnMemory.Address,
-                (int)(bias?.dtype ?? ScalarType.Float32),
-                biasMemory.Address,
-                (int)dtype,
-                targetMemory.Address
-            )
+        var target = empty(product.shape, dtype, product.device);
+        using var targetMemory = DenseTensor.New(target);
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_int8_product_dequantize(
+                    context,
+                    (int*)productMemory.Address,
+                    product.shape[0],
+                    product.shape[1],
+                    (float*)rowMemory.Address,
+                    (float*)columnMemory.Address,
+                    (int)(bias?.dtype ?? ScalarType.Float32),
+                    biasMemory.Address,
+                    (int)dtype,
+                    targetMemory.Address
+                ),
+            productMemory,
+            rowMemory,
+            columnMemory,
+            biasMemory,
+            targetMemory
         );
         return target.MoveToOuterDisposeScope();
     }

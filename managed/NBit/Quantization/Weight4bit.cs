@@ -1,3 +1,4 @@
+using NBit.Devices;
 using NBit.Native;
 using static TorchSharp.torch;
 
@@ -46,7 +47,8 @@ internal sealed unsafe class Weight4bit : LinearWeight
     public override LinearWeight Requantize(Tensor weight) =>
         Quantize(weight, State.QuantType!.Value, State.Blocksize, State.Nested is not null, ComputeType);
 
-    protected override LinearWeight? Converted(Tensor converted) => FrozenOn(converted);
+    protected override LinearWeight? Converted(Tensor converted) =>
+        Frozen(converted, codes => new Weight4bit(codes, State.To(codes.device), ComputeType));
 
     protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias)
     {
@@ -94,29 +96,37 @@ internal sealed unsafe class Weight4bit : LinearWeight
         using var biasMemory = DenseTensor.Of(bias, nameof(bias));
         using var absmax = AbsmaxArguments.Of(State);
         using var packed = DenseTensor.Of(Storage, nameof(Storage));
-        var y = empty([.. x.shape[..^1], OutFeatures], x.dtype);
-        using var yMemory = DenseTensor.Of(y, nameof(y));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_linear4_forward(
-                Contexts.Cpu.Address,
-                (int)State.QuantType!.Value,
-                (byte*)packed.Address,
-                absmax.Absmax,
-                absmax.Codes,
-                absmax.Book,
-                absmax.Offset,
-                State.Blocksize,
-                OutFeatures,
-                InFeatures,
-                (int)x.dtype,
-                xMemory.Address,
-                x.numel() / InFeatures,
-                (int)(bias?.dtype ?? x.dtype),
-                biasMemory.Address,
-                (int)type,
-                yMemory.Address
+        var y = empty([.. x.shape[..^1], OutFeatures], x.dtype, x.device);
+        using var yMemory = DenseTensor.New(y);
+        if (
+            !DeviceCall.TryRun(
+                context =>
+                    Libnbit.nbit_linear4_forward(
+                        context,
+                        (int)State.QuantType!.Value,
+                        (byte*)packed.Address,
+                        absmax.Absmax,
+                        absmax.Codes,
+                        absmax.Book,
+                        absmax.Offset,
+                        State.Blocksize,
+                        OutFeatures,
+                        InFeatures,
+                        (int)x.dtype,
+                        xMemory.Address,
+                        x.numel() / InFeatures,
+                        (int)(bias?.dtype ?? x.dtype),
+                        biasMemory.Address,
+                        (int)type,
+                        yMemory.Address
+                    ),
+                [xMemory, biasMemory, packed, .. absmax.Tensors, yMemory]
             )
-        );
+        )
+        {
+            y.copy_(nn.functional.linear(x.to(type), Dequantize(type), bias?.to(type)));
+        }
+
         return y;
     }
 
@@ -127,27 +137,35 @@ internal sealed unsafe class Weight4bit : LinearWeight
         using var gMemory = DenseTensor.Of(g, nameof(gradient));
         using var absmax = AbsmaxArguments.Of(State);
         using var packed = DenseTensor.Of(Storage, nameof(Storage));
-        var result = empty([.. g.shape[..^1], InFeatures], g.dtype);
-        using var resultMemory = DenseTensor.Of(result, nameof(result));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_linear4_backward(
-                Contexts.Cpu.Address,
-                (int)State.QuantType!.Value,
-                (byte*)packed.Address,
-                absmax.Absmax,
-                absmax.Codes,
-                absmax.Book,
-                absmax.Offset,
-                State.Blocksize,
-                OutFeatures,
-                InFeatures,
-                (int)g.dtype,
-                gMemory.Address,
-                g.numel() / OutFeatures,
-                (int)type,
-                resultMemory.Address
+        var result = empty([.. g.shape[..^1], InFeatures], g.dtype, g.device);
+        using var resultMemory = DenseTensor.New(result);
+        if (
+            !DeviceCall.TryRun(
+                context =>
+                    Libnbit.nbit_linear4_backward(
+                        context,
+                        (int)State.QuantType!.Value,
+                        (byte*)packed.Address,
+                        absmax.Absmax,
+                        absmax.Codes,
+                        absmax.Book,
+                        absmax.Offset,
+                        State.Blocksize,
+                        OutFeatures,
+                        InFeatures,
+                        (int)g.dtype,
+                        gMemory.Address,
+                        g.numel() / OutFeatures,
+                        (int)type,
+                        resultMemory.Address
+                    ),
+                [gMemory, packed, .. absmax.Tensors, resultMemory]
             )
-        );
+        )
+        {
+            result.copy_(g.to(type).matmul(Dequantize(type)));
+        }
+
         return (g.dtype == gradient.dtype ? result : result.to(gradient.dtype)).MoveToOuterDisposeScope();
     }
 }

@@ -30,7 +30,8 @@ internal sealed class Weight8bit(Tensor codes, Tensor rowAbsmax, double threshol
 
     public override LinearWeight Requantize(Tensor weight) => Quantize(weight, Threshold);
 
-    protected override LinearWeight? Converted(Tensor converted) => FrozenOn(converted);
+    protected override LinearWeight? Converted(Tensor converted) =>
+        Frozen(converted, codes => new Weight8bit(codes, RowAbsmax.to(codes.device), Threshold));
 
     protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias)
     {

@@ -1,3 +1,4 @@
+using NBit.Devices;
 using NBit.Quantization;
 using static TorchSharp.torch;
 
@@ -68,11 +69,8 @@ public static unsafe class Float8Functional
     public static ScaledMatrix Quantize(Tensor source, CodeFormat format, Tensor? scale = null, Tensor? amax = null)
     {
         CheckMatrix(source);
-        using var scaleMemory = scale is null
-            ? default
-            : DenseTensor.Target(scale, nameof(scale), ScalarType.Float32, 1);
-        using var amaxMemory = amax is null ? default : DenseTensor.Target(amax, nameof(amax), ScalarType.Float32, 1);
-        return ScaledCasts.QuantizeTensor(source, format, (float*)scaleMemory.Address, (float*)amaxMemory.Address);
+        using var scaleMemory = scale is null ? null : DenseTensor.Target(scale, nameof(scale), ScalarType.Float32, 1);
+        return ScaledCasts.QuantizeTensor(source, format, scale, amax);
     }
 
     /// <summary>Casts to MXFP8: one power of two for 32 elements, rounded up, so that no block saturates.</summary>

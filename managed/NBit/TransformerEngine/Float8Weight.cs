@@ -19,7 +19,8 @@ internal sealed class Float8Weight(Tensor weight) : LinearWeight(weight)
 
     public override bool IsFinite => AllFinite(Storage);
 
-    protected override LinearWeight Converted(Tensor converted) => new Float8Weight(converted) { State = State.Share() };
+    protected override LinearWeight Converted(Tensor converted) =>
+        new Float8Weight(converted) { State = State.Share() };
 
     public override LinearWeight Requantize(Tensor weight) => new Float8Weight(weight.detach().clone());
 

@@ -20,7 +20,7 @@ public sealed class RefusalTests : DisposeScopeFixture
         ),
         ["another device"] = (
             () => new(randn(5).to(META)) { grad = randn(5).to(META) },
-            "is on meta, its gradient on meta; this version steps CPU tensors"
+            "is on meta; parameters on the CPU and on CUDA are stepped"
         ),
         ["gradient of another dtype"] = (
             () => Cast(Family.Parameter(ScalarType.Float32, 5)),

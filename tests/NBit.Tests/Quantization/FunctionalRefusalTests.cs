@@ -30,7 +30,7 @@ public sealed class FunctionalRefusalTests : DisposeScopeFixture
         yield return Case<NotSupportedException>(
             "meta source",
             () => Functional.Quantize4Bit(empty(4, device: META)),
-            "source is on META; quantization works on CPU tensors"
+            "source is on META; NBit works on CPU and CUDA tensors"
         );
         yield return Case<ArgumentOutOfRangeException>(
             "unknown type",

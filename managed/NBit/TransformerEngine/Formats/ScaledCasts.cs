@@ -1,6 +1,5 @@
-using NBit.Interop;
+using NBit.Devices;
 using NBit.Native;
-using NBit.Quantization;
 using static TorchSharp.torch;
 
 namespace NBit.TransformerEngine;
@@ -15,16 +14,20 @@ internal static unsafe class ScaledCasts
     public static Tensor Amax(Tensor source)
     {
         using var scope = NewDisposeScope();
-        var amax = empty([1], ScalarType.Float32);
+        var amax = empty([1], ScalarType.Float32, source.device);
         using var memory = DenseTensor.Of(source, nameof(source));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_amax_compute(
-                Contexts.Cpu.Address,
-                (int)source.dtype,
-                memory.Address,
-                source.numel(),
-                (float*)NativeTensor.Address(amax)
-            )
+        using var amaxMemory = DenseTensor.New(amax);
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_amax_compute(
+                    context,
+                    (int)source.dtype,
+                    memory.Address,
+                    source.numel(),
+                    (float*)amaxMemory.Address
+                ),
+            memory,
+            amaxMemory
         );
         return amax.MoveToOuterDisposeScope();
     }
@@ -40,19 +43,23 @@ internal static unsafe class ScaledCasts
         using var scope = NewDisposeScope();
         var (scale, inverse) = (empty_like(amax), empty_like(amax));
         using var amaxMemory = DenseTensor.Of(amax, nameof(amax));
-        using var scaleMemory = DenseTensor.Of(scale, nameof(scale));
-        using var inverseMemory = DenseTensor.Of(inverse, nameof(inverse));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_scale_compute(
-                Contexts.Cpu.Address,
-                (int)format,
-                powerOf2 ? 1 : 0,
-                epsilon,
-                (float*)amaxMemory.Address,
-                amax.numel(),
-                (float*)scaleMemory.Address,
-                (float*)inverseMemory.Address
-            )
+        using var scaleMemory = DenseTensor.New(scale);
+        using var inverseMemory = DenseTensor.New(inverse);
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_scale_compute(
+                    context,
+                    (int)format,
+                    powerOf2 ? 1 : 0,
+                    epsilon,
+                    (float*)amaxMemory.Address,
+                    amax.numel(),
+                    (float*)scaleMemory.Address,
+                    (float*)inverseMemory.Address
+                ),
+            amaxMemory,
+            scaleMemory,
+            inverseMemory
         );
         return (scale.MoveToOuterDisposeScope(), inverse.MoveToOuterDisposeScope());
     }
@@ -60,30 +67,41 @@ internal static unsafe class ScaledCasts
     /// <summary>One scale for the matrix.</summary>
     /// <param name="source">[rows, columns].</param>
     /// <param name="format">E4M3 or E5M2.</param>
-    /// <param name="scale">The address of the scale; null for 1.</param>
-    /// <param name="amax">The address of a float32 that becomes at least max |source|; null for none.</param>
-    public static ScaledMatrix QuantizeTensor(Tensor source, CodeFormat format, float* scale, float* amax)
+    /// <param name="scale">float32 [1]; null for 1.</param>
+    /// <param name="amax">float32 [1] that becomes at least max |source|; null for none.</param>
+    public static ScaledMatrix QuantizeTensor(Tensor source, CodeFormat format, Tensor? scale, Tensor? amax)
     {
         using var scope = NewDisposeScope();
         var (rows, columns) = (source.shape[0], source.shape[1]);
-        var codes = empty([rows, columns], ScalarType.Byte);
-        var inverse = empty([1], ScalarType.Float32);
+        var codes = empty([rows, columns], ScalarType.Byte, source.device);
+        var inverse = empty([1], ScalarType.Float32, source.device);
         using var sourceMemory = DenseTensor.Of(source, nameof(source));
-        using var codeMemory = DenseTensor.Of(codes, nameof(codes));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_float8_quantize(
-                Contexts.Cpu.Address,
-                (int)source.dtype,
-                sourceMemory.Address,
-                rows,
-                columns,
-                (int)format,
-                scale,
-                (byte*)codeMemory.Address,
-                transposed_codes: null,
-                (float*)NativeTensor.Address(inverse),
-                amax
-            )
+        using var codeMemory = DenseTensor.New(codes);
+        using var inverseMemory = DenseTensor.New(inverse);
+        using var scaleMemory = DenseTensor.Of(scale, nameof(scale));
+        using var amaxMemory = amax is null
+            ? DenseTensor.Of(null, nameof(amax))
+            : DenseTensor.Target(amax, nameof(amax), ScalarType.Float32, 1);
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_float8_quantize(
+                    context,
+                    (int)source.dtype,
+                    sourceMemory.Address,
+                    rows,
+                    columns,
+                    (int)format,
+                    (float*)scaleMemory.Address,
+                    (byte*)codeMemory.Address,
+                    transposed_codes: null,
+                    (float*)inverseMemory.Address,
+                    (float*)amaxMemory.Address
+                ),
+            sourceMemory,
+            scaleMemory,
+            codeMemory,
+            inverseMemory,
+            amaxMemory
         );
         return new(format, Scaling.Tensor, rows, columns, codes, inverse);
     }
@@ -96,29 +114,34 @@ internal static unsafe class ScaledCasts
     {
         using var scope = NewDisposeScope();
         var (rows, columns) = (source.shape[0], source.shape[1]);
-        var codes = empty([rows, columns], ScalarType.Byte);
+        var codes = empty([rows, columns], ScalarType.Byte, source.device);
         var scales = empty(
             [
                 scaling == Scaling.MXFP8Rows ? rows : Blocks(rows, 32),
                 scaling == Scaling.MXFP8Columns ? columns : Blocks(columns, 32),
             ],
-            ScalarType.Byte
+            ScalarType.Byte,
+            source.device
         );
         using var sourceMemory = DenseTensor.Of(source, nameof(source));
-        using var codeMemory = DenseTensor.Of(codes, nameof(codes));
-        using var scaleMemory = DenseTensor.Of(scales, nameof(scales));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_mxfp8_quantize(
-                Contexts.Cpu.Address,
-                (int)source.dtype,
-                sourceMemory.Address,
-                rows,
-                columns,
-                (int)format,
-                (int)scaling,
-                (byte*)codeMemory.Address,
-                (byte*)scaleMemory.Address
-            )
+        using var codeMemory = DenseTensor.New(codes);
+        using var scaleMemory = DenseTensor.New(scales);
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_mxfp8_quantize(
+                    context,
+                    (int)source.dtype,
+                    sourceMemory.Address,
+                    rows,
+                    columns,
+                    (int)format,
+                    (int)scaling,
+                    (byte*)codeMemory.Address,
+                    (byte*)scaleMemory.Address
+                ),
+            sourceMemory,
+            codeMemory,
+            scaleMemory
         );
         return new(format, scaling, rows, columns, codes, scales);
     }
@@ -141,29 +164,34 @@ internal static unsafe class ScaledCasts
     {
         using var scope = NewDisposeScope();
         var (rows, columns) = Stored(source, transpose);
-        var codes = empty([rows, columns], ScalarType.Byte);
+        var codes = empty([rows, columns], ScalarType.Byte, source.device);
         var scales = empty(
             [scaling == Scaling.Float8Rows ? rows : Blocks(rows, 128), Blocks(columns, 128)],
-            ScalarType.Float32
+            ScalarType.Float32,
+            source.device
         );
         using var sourceMemory = DenseTensor.Of(source, nameof(source));
-        using var codeMemory = DenseTensor.Of(codes, nameof(codes));
-        using var scaleMemory = DenseTensor.Of(scales, nameof(scales));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_float8_block_quantize(
-                Contexts.Cpu.Address,
-                (int)source.dtype,
-                sourceMemory.Address,
-                source.shape[0],
-                source.shape[1],
-                transpose ? 1 : 0,
-                (int)format,
-                (int)scaling,
-                powerOf2 ? 1 : 0,
-                epsilon,
-                (byte*)codeMemory.Address,
-                (float*)scaleMemory.Address
-            )
+        using var codeMemory = DenseTensor.New(codes);
+        using var scaleMemory = DenseTensor.New(scales);
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_float8_block_quantize(
+                    context,
+                    (int)source.dtype,
+                    sourceMemory.Address,
+                    source.shape[0],
+                    source.shape[1],
+                    transpose ? 1 : 0,
+                    (int)format,
+                    (int)scaling,
+                    powerOf2 ? 1 : 0,
+                    epsilon,
+                    (byte*)codeMemory.Address,
+                    (float*)scaleMemory.Address
+                ),
+            sourceMemory,
+            codeMemory,
+            scaleMemory
         );
         return new(format, scaling, rows, columns, codes, scales, isTransposed: transpose);
     }
@@ -201,17 +229,20 @@ internal static unsafe class ScaledCasts
     {
         using var scope = NewDisposeScope();
         var (rows, columns) = (source.shape[0], source.shape[1]);
-        var target = empty([columns, 16 * Blocks(rows, 16)], ScalarType.BFloat16);
+        var target = empty([columns, 16 * Blocks(rows, 16)], ScalarType.BFloat16, source.device);
         using var sourceMemory = DenseTensor.Of(source, nameof(source));
-        using var targetMemory = DenseTensor.Of(target, nameof(target));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_hadamard_transform(
-                Contexts.Cpu.Address,
-                (ushort*)sourceMemory.Address,
-                rows,
-                columns,
-                (ushort*)targetMemory.Address
-            )
+        using var targetMemory = DenseTensor.New(target);
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_hadamard_transform(
+                    context,
+                    (ushort*)sourceMemory.Address,
+                    rows,
+                    columns,
+                    (ushort*)targetMemory.Address
+                ),
+            sourceMemory,
+            targetMemory
         );
         return target.MoveToOuterDisposeScope();
     }
@@ -227,26 +258,34 @@ internal static unsafe class ScaledCasts
     {
         using var scope = NewDisposeScope();
         var (rows, columns) = Stored(source, transpose);
-        var codes = empty([rows, Blocks(columns, 2)], ScalarType.Byte);
-        var scales = empty([rows, Blocks(columns, 16)], ScalarType.Byte);
+        var codes = empty([rows, Blocks(columns, 2)], ScalarType.Byte, source.device);
+        var scales = empty([rows, Blocks(columns, 16)], ScalarType.Byte, source.device);
         using var sourceMemory = DenseTensor.Of(source, nameof(source));
-        using var codeMemory = DenseTensor.Of(codes, nameof(codes));
-        using var scaleMemory = DenseTensor.Of(scales, nameof(scales));
-        var roundingSeed = seed ?? 0;
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_nvfp4_quantize(
-                Contexts.Cpu.Address,
-                (int)source.dtype,
-                sourceMemory.Address,
-                source.shape[0],
-                source.shape[1],
-                transpose ? 1 : 0,
-                tiles ? 16 : 1,
-                (float*)NativeTensor.Address(amax),
-                seed is null ? null : &roundingSeed,
-                (byte*)codeMemory.Address,
-                (byte*)scaleMemory.Address
-            )
+        using var codeMemory = DenseTensor.New(codes);
+        using var amaxMemory = DenseTensor.Of(amax, nameof(amax));
+        using var scaleMemory = DenseTensor.New(scales);
+        DeviceCall.Run(
+            context =>
+            {
+                var roundingSeed = seed ?? 0;
+                return Libnbit.nbit_nvfp4_quantize(
+                    context,
+                    (int)source.dtype,
+                    sourceMemory.Address,
+                    source.shape[0],
+                    source.shape[1],
+                    transpose ? 1 : 0,
+                    tiles ? 16 : 1,
+                    (float*)amaxMemory.Address,
+                    seed is null ? null : &roundingSeed,
+                    (byte*)codeMemory.Address,
+                    (byte*)scaleMemory.Address
+                );
+            },
+            sourceMemory,
+            amaxMemory,
+            codeMemory,
+            scaleMemory
         );
         return new(CodeFormat.E2M1, Scaling.NVFP4Rows, rows, columns, codes, scales, amax, isTransposed);
     }

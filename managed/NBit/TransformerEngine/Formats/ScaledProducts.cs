@@ -1,5 +1,5 @@
+using NBit.Devices;
 using NBit.Native;
-using NBit.Quantization;
 using static TorchSharp.torch;
 
 namespace NBit.TransformerEngine;
@@ -26,7 +26,7 @@ internal static unsafe class ScaledProducts
     )
     {
         using var scope = NewDisposeScope();
-        var target = empty([RowsOf(a, aTransposed), RowsOf(b, bTransposed)], dtype);
+        var target = empty([RowsOf(a, aTransposed), RowsOf(b, bTransposed)], dtype, a.Codes.device);
         Multiply(a, aTransposed, b, bTransposed, bias, target, accumulates: false);
         return target.MoveToOuterDisposeScope();
     }
@@ -59,30 +59,39 @@ internal static unsafe class ScaledProducts
         using var bAmax = DenseTensor.Of(b.Amax, nameof(b));
         using var biasMemory = DenseTensor.Of(bias, nameof(bias));
         using var targetMemory = DenseTensor.Target(target, nameof(target), target.dtype, m, n);
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_scaled_multiply(
-                Contexts.Cpu.Address,
-                m,
-                n,
-                k,
-                (int)a.Format,
-                (int)a.Scaling,
-                (byte*)aCodes.Address,
-                aScales.Address,
-                (float*)aAmax.Address,
-                aTransposed != a.IsTransposed ? 1 : 0,
-                (int)b.Format,
-                (int)b.Scaling,
-                (byte*)bCodes.Address,
-                bScales.Address,
-                (float*)bAmax.Address,
-                bTransposed != b.IsTransposed ? 1 : 0,
-                (int)(bias?.dtype ?? target.dtype),
-                biasMemory.Address,
-                accumulates ? 1 : 0,
-                (int)target.dtype,
-                targetMemory.Address
-            )
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_scaled_multiply(
+                    context,
+                    m,
+                    n,
+                    k,
+                    (int)a.Format,
+                    (int)a.Scaling,
+                    (byte*)aCodes.Address,
+                    aScales.Address,
+                    (float*)aAmax.Address,
+                    aTransposed != a.IsTransposed ? 1 : 0,
+                    (int)b.Format,
+                    (int)b.Scaling,
+                    (byte*)bCodes.Address,
+                    bScales.Address,
+                    (float*)bAmax.Address,
+                    bTransposed != b.IsTransposed ? 1 : 0,
+                    (int)(bias?.dtype ?? target.dtype),
+                    biasMemory.Address,
+                    accumulates ? 1 : 0,
+                    (int)target.dtype,
+                    targetMemory.Address
+                ),
+            aCodes,
+            aScales,
+            aAmax,
+            bCodes,
+            bScales,
+            bAmax,
+            biasMemory,
+            targetMemory
         );
     }
 
@@ -90,24 +99,29 @@ internal static unsafe class ScaledProducts
     public static Tensor Dequantize(ScaledMatrix matrix, ScalarType dtype)
     {
         using var scope = NewDisposeScope();
-        var target = empty([matrix.Rows, matrix.Columns], dtype);
+        var target = empty([matrix.Rows, matrix.Columns], dtype, matrix.Codes.device);
         using var codes = DenseTensor.Of(matrix.Codes, nameof(matrix));
         using var scales = DenseTensor.Of(matrix.Scales, nameof(matrix));
         using var amax = DenseTensor.Of(matrix.Amax, nameof(matrix));
-        using var targetMemory = DenseTensor.Of(target, nameof(target));
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_scaled_dequantize(
-                Contexts.Cpu.Address,
-                (int)matrix.Format,
-                (int)matrix.Scaling,
-                (byte*)codes.Address,
-                matrix.Rows,
-                matrix.Columns,
-                scales.Address,
-                (float*)amax.Address,
-                (int)dtype,
-                targetMemory.Address
-            )
+        using var targetMemory = DenseTensor.New(target);
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_scaled_dequantize(
+                    context,
+                    (int)matrix.Format,
+                    (int)matrix.Scaling,
+                    (byte*)codes.Address,
+                    matrix.Rows,
+                    matrix.Columns,
+                    scales.Address,
+                    (float*)amax.Address,
+                    (int)dtype,
+                    targetMemory.Address
+                ),
+            codes,
+            scales,
+            amax,
+            targetMemory
         );
         return target.MoveToOuterDisposeScope();
     }

@@ -1,5 +1,5 @@
 using NBit.Amp;
-using NBit.Quantization;
+using NBit.Devices;
 using TorchSharp;
 using static TorchSharp.torch;
 

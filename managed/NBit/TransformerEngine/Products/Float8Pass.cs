@@ -125,8 +125,11 @@ internal sealed unsafe class Float8Pass
                 + "of recipe, in between"
         );
 
-    private static QuantizedOperand Delayed(DelayedScales scales, int slot, Tensor source, CodeFormat type) =>
-        QuantizedOperand.Both(
-            ScaledCasts.QuantizeTensor(source, type, scales.ScaleAddress(slot), scales.AmaxAddress(slot))
-        );
+    private static QuantizedOperand Delayed(DelayedScales scales, int slot, Tensor source, CodeFormat type)
+    {
+        using var scope = NewDisposeScope();
+        scales.MoveTo(source.device);
+        var codes = ScaledCasts.QuantizeTensor(source, type, scales.ScaleOf(slot), scales.AmaxOf(slot));
+        return QuantizedOperand.Both(codes);
+    }
 }

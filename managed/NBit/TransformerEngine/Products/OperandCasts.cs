@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 namespace NBit.TransformerEngine;
 
 /// <summary>Casts operands as the recipes ask for that keep nothing between steps.</summary>
-internal static unsafe class OperandCasts
+internal static class OperandCasts
 {
     /// <summary>Casts an operand.</summary>
     /// <param name="recipe">Any recipe but delayed scaling.</param>
@@ -56,7 +56,7 @@ internal static unsafe class OperandCasts
             recipe.UsePowerOf2Scales,
             recipe.AmaxEpsilon
         );
-        return ScaledCasts.QuantizeTensor(source, type, (float*)Interop.NativeTensor.Address(scale), amax: null);
+        return ScaledCasts.QuantizeTensor(source, type, scale, amax: null);
     }
 
     private static ScaledMatrix Blocks(

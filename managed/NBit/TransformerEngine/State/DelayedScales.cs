@@ -1,5 +1,5 @@
+using NBit.Devices;
 using NBit.Native;
-using NBit.Quantization;
 using static TorchSharp.torch;
 
 namespace NBit.TransformerEngine;
@@ -19,13 +19,27 @@ internal sealed unsafe class DelayedScales : IDisposable
     }
 
     /// <summary>float32 [slots].</summary>
-    public Tensor Scale { get; }
+    public Tensor Scale { get; private set; }
 
     /// <summary>float32 [length, slots]: row 0 is the step that runs.</summary>
     public Tensor AmaxHistory { get; private set; }
 
     /// <summary>A copy, which the caller owns.</summary>
     public DelayedScales Clone() => new(Scale.clone(), AmaxHistory.clone());
+
+    /// <summary>Takes the scales to the device of the tensors that are cast.</summary>
+    public void MoveTo(Device device)
+    {
+        if (Scale.device_type == device.type && Scale.device_index == device.index)
+        {
+            return;
+        }
+
+        using var scale = Scale;
+        using var history = AmaxHistory;
+        Scale = scale.to(device).DetachFromDisposeScope();
+        AmaxHistory = history.to(device).DetachFromDisposeScope();
+    }
 
     /// <summary>Another length of the history: its first rows stay, and zeros come behind them.</summary>
     public void Resize(long length)
@@ -38,7 +52,7 @@ internal sealed unsafe class DelayedScales : IDisposable
 
         using var scope = NewDisposeScope();
         var kept = AmaxHistory.narrow(0, 0, Math.Min(old, length));
-        var resized = zeros(length, slots, ScalarType.Float32);
+        var resized = zeros(length, slots, ScalarType.Float32, AmaxHistory.device);
         resized.narrow(0, 0, kept.shape[0]).copy_(kept);
         AmaxHistory.Dispose();
         AmaxHistory = resized.DetachFromDisposeScope();
@@ -54,11 +68,11 @@ internal sealed unsafe class DelayedScales : IDisposable
         AmaxHistory.copy_(history);
     }
 
-    /// <summary>The place of a tensor's scale.</summary>
-    public float* ScaleAddress(int slot) => (float*)Interop.NativeTensor.Address(Scale) + slot;
+    /// <summary>A tensor's scale, [1], in the memory of all.</summary>
+    public Tensor ScaleOf(int slot) => Scale.narrow(0, slot, 1);
 
-    /// <summary>The place of a tensor's newest amax.</summary>
-    public float* AmaxAddress(int slot) => (float*)Interop.NativeTensor.Address(AmaxHistory) + slot;
+    /// <summary>A tensor's newest amax, [1], in the memory of all.</summary>
+    public Tensor AmaxOf(int slot) => AmaxHistory.view(-1).narrow(0, slot, 1);
 
     /// <summary>Ends a step: the newest amaxes enter the history, and the scales of the next step are made.</summary>
     /// <param name="recipe">How.</param>
@@ -82,22 +96,25 @@ internal sealed unsafe class DelayedScales : IDisposable
         var (length, slots) = (history.shape[0], history.shape[1]);
         using var historyMemory = DenseTensor.Target(history, nameof(history), ScalarType.Float32, length, slots);
         using var scaleMemory = DenseTensor.Target(scale, nameof(scale), ScalarType.Float32, slots);
-        NativeStatus.ThrowIfFailed(
-            Libnbit.nbit_amax_history_update(
-                Contexts.Cpu.Address,
-                (int)rule,
-                (int)(
-                    recipe.AmaxComputeAlgorithm == AmaxComputeAlgorithm.Max
-                        ? nbit_amax_algorithm.NBIT_AMAX_ALGORITHM_MAX
-                        : nbit_amax_algorithm.NBIT_AMAX_ALGORITHM_MOST_RECENT
+        DeviceCall.Run(
+            context =>
+                Libnbit.nbit_amax_history_update(
+                    context,
+                    (int)rule,
+                    (int)(
+                        recipe.AmaxComputeAlgorithm == AmaxComputeAlgorithm.Max
+                            ? nbit_amax_algorithm.NBIT_AMAX_ALGORITHM_MAX
+                            : nbit_amax_algorithm.NBIT_AMAX_ALGORITHM_MOST_RECENT
+                    ),
+                    (int)format,
+                    recipe.Margin,
+                    (float*)historyMemory.Address,
+                    length,
+                    slots,
+                    (float*)scaleMemory.Address
                 ),
-                (int)format,
-                recipe.Margin,
-                (float*)historyMemory.Address,
-                length,
-                slots,
-                (float*)scaleMemory.Address
-            )
+            historyMemory,
+            scaleMemory
         );
     }
 
