@@ -50,7 +50,7 @@ public sealed class LayerNormModuleOptionTests : DisposeScopeFixture
         (string, long)[] parts = [("query", 6), ("key", 4)];
         using var normed = new TE.LayerNormLinear(8, 10, parametersSplit: parts);
         using var split = new TE.SplitLinear(8, parts);
-        const string Parts = "query_weight [6, 8], query_bias [6], key_weight [4, 8], key_bias [4]";
+        const string Parts = "query_weight [6, 8], key_weight [4, 8], query_bias [6], key_bias [4]";
         Assert.That(Shapes(split), Is.EqualTo(Parts));
         Assert.That(Shapes(normed), Is.EqualTo("layer_norm_weight [8], layer_norm_bias [8], " + Parts));
         Assert.That(normed.Weight, Is.Null);
