@@ -1,3 +1,4 @@
+using NBit.Interop;
 using NBit.Tests.Training;
 using NBit.TransformerEngine;
 using static TorchSharp.torch;
@@ -42,6 +43,28 @@ public sealed class LayerNormModuleOptionTests : DisposeScopeFixture
         {
             Assert.That(weight.std().item<float>(), Is.EqualTo(0.023).Within(0.001));
         }
+    }
+
+    private static readonly (string, long)[] QueryAndKey = [("query", 6), ("key", 4)];
+
+    private static readonly Func<TE.Float8Module>[] InParts =
+    [
+        () => new TE.SplitLinear(8, QueryAndKey),
+        () => new TE.LayerNormLinear(8, 10, parametersSplit: QueryAndKey),
+    ];
+
+    // With parts that could not be put together.
+    [Test]
+    public void Parts_of_a_weight_are_not_put_together_where_their_codes_are_cached([Values(0, 1)] int index)
+    {
+        using var layer = InParts[index]();
+        var x = randn(2, 8).requires_grad_();
+        using var region = Float8.Autocast(new Float8CurrentScaling());
+        var first = layer.forward(x, isFirstMicrobatch: true);
+        NativeTensor.SetData(layer.get_parameter("key_weight")!, zeros(4, 7));
+        var second = layer.forward(x, isFirstMicrobatch: false);
+        Assert.That(Steps.Numbers(second), Is.EqualTo(Steps.Numbers(first)));
+        Assert.That(() => layer.forward(x), Throws.InstanceOf<System.Runtime.InteropServices.ExternalException>());
     }
 
     [Test]

@@ -119,14 +119,11 @@ public sealed class ModelInitFileTests : DisposeScopeFixture
         using var saved = nn.Linear(ModelInitModules.Features, 40);
         ModelFile.Save(saved, Path);
         using var loaded = ModelInitModules.MakeCodes("Linear", new DelayedScaling());
-        var before = Evaluate(loaded, new DelayedScaling());
+        var before = Steps.Numbers(loaded.forward(ModelInitModules.Input()));
         Assert.That(
             () => ModelFile.Load(loaded, Path),
             Throws.ArgumentException.With.Message.Contains("weight is [40, 32], the model has [48, 32]")
         );
-        Assert.That(
-            Steps.Numbers(loaded.forward(ModelInitModules.Input())),
-            Has.Length.EqualTo(before.Length).And.Some.Not.Zero
-        );
+        Assert.That(Steps.Numbers(loaded.forward(ModelInitModules.Input())), Is.EqualTo(before));
     }
 }
