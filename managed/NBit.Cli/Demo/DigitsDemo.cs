@@ -55,7 +55,8 @@ internal sealed class DigitsDemo(int totalEpochs, long seed)
                 module.OptimizerBytes,
                 epochs * digits.TrainLabels.shape[0] / clock.Elapsed.TotalSeconds
             ),
-            module.Losses
+            module.Losses,
+            module.Scales
         );
     }
 
