@@ -83,6 +83,51 @@ public sealed class CommandLineTests
         );
     }
 
+    [TestCase("transformer-engine")]
+    [TestCase("transformer-engine-float16")]
+    public void The_digits_demonstration_draws_scales(string mode)
+    {
+        const int Epochs = 2,
+            Steps = 2 * 23; // batches of 64 of 1,438 digits
+        var folder = Directory.CreateTempSubdirectory("nbit-");
+        var (plot, scales) = (Path.Combine(folder.FullName, "loss.png"), Path.Combine(folder.FullName, "scales.png"));
+        var result = ChildProcess.Run(
+            Tool,
+            ["demo", "digits", "--mode", mode, "--epochs", $"{Epochs}", "--plot", plot, "--scales", scales]
+        );
+        Assert.That(result.ExitCode, Is.Zero, result.Error);
+        Assert.That(result.Error, Does.Contain(scales));
+        var picture = File.ReadAllBytes(scales);
+        Assert.That(picture.Take(4), Is.EqualTo(new byte[] { 0x89, 0x50, 0x4e, 0x47 }), "a PNG");
+        Assert.That(picture, Has.Length.GreaterThan(10_000), "lines and titles, not an empty picture");
+        var numbers = JsonDocument
+            .Parse(File.ReadAllText(Path.ChangeExtension(scales, ".json")))
+            .RootElement.GetProperty("tensors")
+            .EnumerateArray()
+            .ToDictionary(
+                curve => curve.GetProperty("tensor").GetString()!,
+                curve => (Scale: Numbers(curve, "scale"), Amax: Numbers(curve, "amax")),
+                StringComparer.Ordinal
+            );
+        folder.Delete(recursive: true);
+        Assert.That(numbers.Keys, Is.EqualTo(new[] { "input", "weight", "gradient" }));
+        foreach (var (name, (scale, amax)) in numbers)
+        {
+            Assert.That((scale.Length, amax.Length), Is.EqualTo((Steps, Steps)), name);
+            Assert.That(amax, Is.All.GreaterThan(0), name);
+            var maximum = name == "gradient" ? 57344f : 448f;
+            // A history of 1024 steps holds them all: the scale is of the largest amax so far.
+            Assert.That(
+                scale,
+                Is.EqualTo(amax.Select((_, step) => maximum / amax.Take(step + 1).Max())).Within(1e-6).Percent,
+                name
+            );
+        }
+
+        static float[] Numbers(JsonElement curve, string name) =>
+            [.. curve.GetProperty(name).EnumerateArray().Select(number => number.GetSingle())];
+    }
+
     [Test]
     public void Info_names_the_libraries_and_the_instruction_set()
     {
@@ -117,6 +162,12 @@ public sealed class CommandLineTests
     }
 
     [TestCase("demo digits --mode fp12", "fp12")]
+    [TestCase("demo digits --scales scales.png", "given are 0 modes")]
+    [TestCase("demo digits --scales scales.png --mode bf16-true", "one --mode of transformer-engine")]
+    [TestCase(
+        "demo digits --scales a.png --mode transformer-engine transformer-engine-float16",
+        "given are 2 modes (transformer-engine, transformer-engine-float16)"
+    )]
     [TestCase("demo letters", "letters")]
     [TestCase("demo digits --optimizer adam7bit", "adam7bit")]
     [TestCase("demo digits --epochs many", "many")]

@@ -11,6 +11,11 @@ namespace NBit.Cli.Commands;
 /// </summary>
 internal static class DigitsCommand
 {
+    private static readonly string[] ScaledModes =
+    [
+        .. PrecisionModes.Names.Where(name => name.StartsWith("transformer-engine", StringComparison.Ordinal)),
+    ];
+
     public static Command Create()
     {
         var modes = new Option<string[]>("--mode")
@@ -42,6 +47,12 @@ internal static class DigitsCommand
             Description = "Where to save the loss curves (PNG)",
             DefaultValueFactory = _ => new FileInfo("digits-loss.png"),
         };
+        var scales = new Option<FileInfo?>("--scales")
+        {
+            Description =
+                "Where to save the scales and amaxes of the hidden layer over the run (PNG, and JSON beside it); takes "
+                + $"one --mode of {string.Join(", ", ScaledModes)}",
+        };
         var json = new Option<bool>("--json") { Description = "Print JSON alone" };
         var command = new Command("digits", "Train on 1,797 handwritten digits in every precision and compare")
         {
@@ -51,13 +62,32 @@ internal static class DigitsCommand
             seed,
             epsilon,
             plot,
+            scales,
             json,
         };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(scales) is null)
+            {
+                return;
+            }
+
+            var (chosen, by) = (result.GetValue(modes)!, result.GetValue(optimizers)!);
+            if (chosen is not [var only] || !ScaledModes.Contains(only) || by.Length > 1)
+            {
+                result.AddError(
+                    $"--scales draws a layer over one run: give one --mode of {string.Join(", ", ScaledModes)} and one "
+                        + $"--optimizer; given are {chosen.Length} modes ({string.Join(", ", chosen)}) and "
+                        + $"{by.Length} optimizers"
+                );
+            }
+        });
         command.SetAction(parsed =>
             Run(
                 Runs(parsed.GetValue(modes)!, parsed.GetValue(optimizers)!),
                 new DigitsDemo(parsed.GetValue(epochs), parsed.GetValue(seed), parsed.GetValue(epsilon)),
                 parsed.GetValue(plot)!,
+                parsed.GetValue(scales),
                 parsed.GetValue(json)
             )
         );
@@ -75,6 +105,7 @@ internal static class DigitsCommand
         IEnumerable<(string Mode, string Optimizer)> runs,
         DigitsDemo demo,
         FileInfo plot,
+        FileInfo? scales,
         bool json
     )
     {
@@ -93,6 +124,11 @@ internal static class DigitsCommand
         }
 
         LossChart.Save(plot, results);
+        if (scales is not null)
+        {
+            ScaleChart.Save(scales, DigitsModule.ScaledLayer, results[^1].Scales);
+        }
+
         if (json)
         {
             Console.WriteLine(JsonSerializer.Serialize(results.Select(result => result.Summary), CommandJson.Document));
@@ -121,5 +157,9 @@ internal static class DigitsCommand
 
         CommandTable.Write(table);
         console.WriteLine($"loss curves: {plot.FullName}");
+        if (scales is not null)
+        {
+            console.WriteLine($"scales: {scales.FullName}, {ScaleChart.NumbersOf(scales).FullName}");
+        }
     }
 }

@@ -56,7 +56,8 @@ internal sealed class DigitsDemo(int totalEpochs, long seed, double epsilon)
                 module.OptimizerBytes,
                 epochs * digits.TrainLabels.shape[0] / clock.Elapsed.TotalSeconds
             ),
-            module.Losses
+            module.Losses,
+            module.Scales
         );
     }
 

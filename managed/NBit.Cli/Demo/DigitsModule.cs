@@ -43,6 +43,12 @@ internal sealed class DigitsModule : TrainingModule<(Tensor Images, Tensor Label
     /// <summary>The loss of each training step.</summary>
     public List<double> Losses { get; } = [];
 
+    /// <summary>The scales of <see cref="ScaledLayer" /> after each step, where it has some.</summary>
+    public ScaleHistory Scales { get; } = new();
+
+    /// <summary>The name of the layer whose scales are noted.</summary>
+    public static string ScaledLayer => nameof(_hidden);
+
     /// <summary>What the optimizer's state takes.</summary>
     public long OptimizerBytes { get; private set; }
 
@@ -68,6 +74,8 @@ internal sealed class DigitsModule : TrainingModule<(Tensor Images, Tensor Label
         Log("loss", Losses[^1], progressBar: true);
         return loss;
     }
+
+    public override void OnTrainBatchEnd((Tensor Images, Tensor Labels) batch, int batchIndex) => Scales.Add(_hidden);
 
     public override void TestStep((Tensor Images, Tensor Labels) batch, int batchIndex)
     {

@@ -28,4 +28,5 @@ internal sealed record DigitsSummary(
 /// <summary>One run of the demonstration.</summary>
 /// <param name="Summary">The row of the table.</param>
 /// <param name="Losses">The loss of each step.</param>
-internal sealed record DigitsResult(DigitsSummary Summary, IReadOnlyList<double> Losses);
+/// <param name="Scales">The scales of the hidden layer where it multiplies in 8 bits; else empty.</param>
+internal sealed record DigitsResult(DigitsSummary Summary, IReadOnlyList<double> Losses, ScaleHistory Scales);

@@ -7,7 +7,8 @@ namespace NBit.Checkpoints;
 /// <summary>The tensors of a file for those of a model: paired and checked first, loaded then.</summary>
 /// <remarks>
 /// A layer that the file holds quantized gets that weight, whether it was quantized before or not; a quantized layer that
-/// the file holds in floating point is quantized anew, as it was.
+/// the file holds in floating point is quantized anew, as it was, and so are weights that are codes for
+/// <see cref="TransformerEngine.Float8.ModelInit" />.
 /// </remarks>
 internal sealed class ModelWeights
 {
@@ -20,6 +21,7 @@ internal sealed class ModelWeights
     private readonly List<(QuantizedLayer Layer, Parameter Target)> _quantized = [];
     private readonly List<string> _faults = [];
     private Float8StateLayout? _scales;
+    private CodeWeights? _codes;
 
     private ModelWeights(TensorSource source) => _source = source;
 
@@ -69,8 +71,16 @@ internal sealed class ModelWeights
         var used = quantized
             .Values.SelectMany(layer => layer.Tensors.Select(entry => entry.Name))
             .ToHashSet(StringComparer.Ordinal);
+        var codes = weights._codes = CodeWeights.Match(source, model, prefix);
+        weights._faults.AddRange(codes.Faults);
+        used.UnionWith(codes.Entries);
         foreach (var (name, target) in model.state_dict())
         {
+            if (codes.Holds(name))
+            {
+                continue;
+            }
+
             if (IsLayerWeight(name) && quantized.Remove(LayerOf(name).TrimEnd('.'), out var layer))
             {
                 weights.AddQuantized(name, target, layer, ModuleOf(model, name));
@@ -118,6 +128,7 @@ internal sealed class ModelWeights
         }
 
         _scales?.Load();
+        _codes?.Load(); // with those scales
     }
 
     private static void Replace(Parameter target, Func<LinearWeight?, LinearWeight> make)

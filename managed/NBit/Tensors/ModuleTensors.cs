@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 
@@ -25,6 +26,12 @@ internal static class ModuleTensors
 
         return tensors;
     }
+
+    /// <summary>Takes a parameter out of a module, which TorchSharp offers to the module alone.</summary>
+    public static void RemoveParameter(nn.Module module, string name) => Parameters(module).Remove(name);
+
+    [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_internal_params")]
+    private static extern ref OrderedDict<string, Parameter> Parameters(nn.Module module);
 
     [UnsafeAccessor(UnsafeAccessorKind.Field, Name = "_internal_buffers")]
     private static extern ref OrderedDict<string, (Tensor, bool)> Buffers(nn.Module module);

@@ -25,7 +25,7 @@ internal sealed class Float8Weight(Tensor weight) : LinearWeight(weight)
     public override LinearWeight Requantize(Tensor weight) => new Float8Weight(weight.detach().clone());
 
     protected override Tensor Product(Tensor input, Tensor weight, Tensor? bias) =>
-        Float8Linear.Forward(State, input, weight, bias) ?? LinearProduct.Of(input, weight, bias);
+        Float8Linear.Forward(State, input, new ProductWeight(weight), bias) ?? LinearProduct.Of(input, weight, bias);
 
     protected override void MoveStateTo(LinearWeight next)
     {

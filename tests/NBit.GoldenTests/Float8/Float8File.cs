@@ -19,11 +19,18 @@ public sealed class Float8File
         _tensors = GoldenTensors.Of($"{Folder}/{name}");
     }
 
-    /// <summary>All files of the manifest.</summary>
+    /// <summary>All files of the manifest that are in the folder: the committed subset has some of them.</summary>
     public static IEnumerable<Float8File> All =>
-        Manifest.TryGetProperty("files", out var files)
-            ? files.EnumerateObject().Select(file => new Float8File(file.Name, file.Value))
-            : [];
+        Named
+            .Where(file => File.Exists(GoldenFolder.PathOf($"{Folder}/{file.Name}")))
+            .Select(file => new Float8File(file.Name, file.Value));
+
+    /// <summary>The names of the files that the manifest names and the folder lacks.</summary>
+    public static IEnumerable<string> Missing =>
+        Named.Select(file => file.Name).Except(All.Select(file => file.Name), StringComparer.Ordinal);
+
+    private static IEnumerable<JsonProperty> Named =>
+        Manifest.TryGetProperty("files", out var files) ? files.EnumerateObject() : [];
 
     /// <summary>The file's name, with its extension.</summary>
     public string Name { get; }

@@ -9,10 +9,15 @@ namespace NBit.GoldenTests.Golden;
 /// </summary>
 public static class GoldenFolder
 {
+    private static readonly string Subset = Path.Combine(Repository.Root, "tests", "data", "golden");
+
     public static string Root { get; } =
         Environment.GetEnvironmentVariable("NBIT_GOLDEN_DIR") is { Length: > 0 } folder
             ? Path.GetFullPath(folder, Repository.Root)
-            : Path.Combine(Repository.Root, "tests", "data", "golden");
+            : Subset;
+
+    /// <summary>Whether it is the committed subset, which has some files of each kind.</summary>
+    public static bool IsSubset => Path.TrimEndingDirectorySeparator(Root) == Subset;
 
     public static string PathOf(string file) => Path.Combine(Root, file);
 

@@ -18,8 +18,8 @@ public sealed class AttentionOptionTests : DisposeScopeFixture
             Plain,
             TE.AttentionType.Self,
             false,
-            "qkv.query_weight [32, 32], qkv.query_bias [32], qkv.key_weight [32, 32], qkv.key_bias [32], "
-                + "qkv.value_weight [32, 32], qkv.value_bias [32], proj.weight [32, 32], proj.bias [32]"
+            "qkv.query_weight [32, 32], qkv.key_weight [32, 32], qkv.value_weight [32, 32], qkv.query_bias [32], "
+                + "qkv.key_bias [32], qkv.value_bias [32], proj.weight [32, 32], proj.bias [32]"
         ),
         (
             Plain with

@@ -1,3 +1,4 @@
+using NBit.Interop;
 using NBit.Tests.Training;
 using NBit.TransformerEngine;
 using static TorchSharp.torch;
@@ -44,13 +45,35 @@ public sealed class LayerNormModuleOptionTests : DisposeScopeFixture
         }
     }
 
+    private static readonly (string, long)[] QueryAndKey = [("query", 6), ("key", 4)];
+
+    private static readonly Func<TE.Float8Module>[] InParts =
+    [
+        () => new TE.SplitLinear(8, QueryAndKey),
+        () => new TE.LayerNormLinear(8, 10, parametersSplit: QueryAndKey),
+    ];
+
+    // With parts that could not be put together.
+    [Test]
+    public void Parts_of_a_weight_are_not_put_together_where_their_codes_are_cached([Values(0, 1)] int index)
+    {
+        using var layer = InParts[index]();
+        var x = randn(2, 8).requires_grad_();
+        using var region = Float8.Autocast(new Float8CurrentScaling());
+        var first = layer.forward(x, isFirstMicrobatch: true);
+        NativeTensor.SetData(layer.get_parameter("key_weight")!, zeros(4, 7));
+        var second = layer.forward(x, isFirstMicrobatch: false);
+        Assert.That(Steps.Numbers(second), Is.EqualTo(Steps.Numbers(first)));
+        Assert.That(() => layer.forward(x), Throws.InstanceOf<System.Runtime.InteropServices.ExternalException>());
+    }
+
     [Test]
     public void Parts_of_a_split_layer_have_parameters_of_their_own()
     {
         (string, long)[] parts = [("query", 6), ("key", 4)];
         using var normed = new TE.LayerNormLinear(8, 10, parametersSplit: parts);
         using var split = new TE.SplitLinear(8, parts);
-        const string Parts = "query_weight [6, 8], query_bias [6], key_weight [4, 8], key_bias [4]";
+        const string Parts = "query_weight [6, 8], key_weight [4, 8], query_bias [6], key_bias [4]";
         Assert.That(Shapes(split), Is.EqualTo(Parts));
         Assert.That(Shapes(normed), Is.EqualTo("layer_norm_weight [8], layer_norm_bias [8], " + Parts));
         Assert.That(normed.Weight, Is.Null);

@@ -21,6 +21,8 @@ public sealed class RecipeTests
         new Float8BlockScaling(),
         new Float8BlockScaling(Float8Format.Hybrid, usePowerOf2Scales: false, amaxEpsilon: 0.5f),
         new NVFP4BlockScaling(),
+        new MXFP8BlockScaling { BackwardOverride = BackwardOverride.HighPrecision },
+        new NVFP4BlockScaling { BackwardOverride = BackwardOverride.Dequantized },
         new NVFP4BlockScaling(
             disableRandomHadamardTransform: true,
             disableStochasticRounding: true,
@@ -69,6 +71,7 @@ public sealed class RecipeTests
     [TestCase("amax_compute_algo", "min", "'min' is not known; allowed are max and most_recent")]
     [TestCase("amax_history_len", 0, "allowed are 1")]
     [TestCase("amax_history_len", "16", "must be of the kind of 1024")]
+    [TestCase("backward_override", "dequantized", "DelayedScaling has no setting 'backward_override'")]
     [TestCase("margin", null, "must be of the kind of 0")]
     public void A_dictionary_with_an_error_is_refused(string key, object? value, string message) =>
         Assert.That(
@@ -89,6 +92,14 @@ public sealed class RecipeTests
         "its recipe is \"CustomRecipe\"; allowed are DelayedScaling"
     )]
     [TestCase("""{"version":1,"recipe":"MXFP8BlockScaling","margin":1}""", "MXFP8BlockScaling has no setting 'margin'")]
+    [TestCase(
+        """{"version":1,"recipe":"Float8CurrentScaling","backward_override":"bf16"}""",
+        "'bf16' is not known; allowed are high_precision and dequantized"
+    )]
+    [TestCase(
+        """{"version":1,"recipe":"Float8CurrentScaling","backward_override":1}""",
+        "'backward_override' of Float8CurrentScaling is 1"
+    )]
     [TestCase("""{"version":1,"recipe":"DelayedScaling","margin":0.5}""", "'margin' of DelayedScaling is 0.5")]
     public void Json_that_is_no_recipe_is_refused(string json, string message) =>
         Assert.That(
@@ -112,6 +123,8 @@ public sealed class RecipeTests
         ("format", () => new MXFP8BlockScaling(Float8Format.E5M2)),
         ("format", () => new Float8BlockScaling(Float8Format.E5M2)),
         ("format", () => new DelayedScaling() with { Format = (Float8Format)7 }),
+        ("backwardOverride", () => new MXFP8BlockScaling { BackwardOverride = (BackwardOverride)3 }),
+        ("backwardOverride", () => new DelayedScaling { BackwardOverride = BackwardOverride.Dequantized }),
         ("amaxHistoryLength", () => new DelayedScaling(amaxHistoryLength: 0)),
         ("amaxHistoryLength", () => new DelayedScaling() with { AmaxHistoryLength = -1 }),
         ("amaxEpsilon", () => new Float8CurrentScaling(amaxEpsilon: -1)),

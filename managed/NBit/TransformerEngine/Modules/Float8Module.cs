@@ -41,15 +41,16 @@ public abstract class Float8Module : nn.Module<Tensor, Tensor>, IFloat8Module
         base.Dispose(disposing);
     }
 
-    /// <summary>A linear product of the module, in 8 bits inside of enabled regions.</summary>
+    /// <summary>A linear product of the module, in 8 bits inside of enabled regions. What is made on the way is in the
+    /// caller's dispose scope.</summary>
     private protected Tensor Multiply(
         Tensor input,
-        Tensor weight,
+        ProductWeight weight,
         Tensor? bias,
         ProductPlace place,
         bool? isFirstMicrobatch,
         Tensor? mainGradient = null
     ) =>
         Float8Linear.Forward(State, input, weight, bias, isFirstMicrobatch, mainGradient, place)
-        ?? nn.functional.linear(input, weight, bias);
+        ?? nn.functional.linear(input, weight.For(input.dtype), bias);
 }

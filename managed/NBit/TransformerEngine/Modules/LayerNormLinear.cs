@@ -39,6 +39,7 @@ public sealed class LayerNormLinear : LayerNormModule, IProjection
         (InFeatures, OutFeatures) = (inFeatures, outFeatures);
         _linear = new(
             this,
+            State,
             inFeatures,
             outFeatures,
             options.HasBias,

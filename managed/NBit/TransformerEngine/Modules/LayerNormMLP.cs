@@ -12,6 +12,9 @@ namespace NBit.TransformerEngine.Modules;
 /// </remarks>
 public sealed class LayerNormMLP : LayerNormModule
 {
+    private readonly ModuleWeight _fc1;
+    private readonly ModuleWeight _fc2;
+
     /// <summary>Creates a module.</summary>
     /// <param name="hiddenSize">The number of inputs and outputs, 1 or more.</param>
     /// <param name="ffnHiddenSize">The number of features between the layers, 1 or more; a gated activation takes twice
@@ -31,21 +34,24 @@ public sealed class LayerNormMLP : LayerNormModule
     {
         (HiddenSize, FfnHiddenSize) = (hiddenSize, OptionChecks.Size(ffnHiddenSize));
         Activation = activation ?? Activation.Gelu;
-        Register("fc1_weight", [Fc1Features, hiddenSize], options.InitMethod ?? ModuleParameters.InitWeight);
+        _fc1 = MakeWeight(product: 0, "fc1_weight", Fc1Features, hiddenSize, options.InitMethod);
         RegisterBias("fc1_bias", Fc1Features);
-        Register("fc2_weight", [hiddenSize, ffnHiddenSize], outputLayerInitMethod ?? ModuleParameters.InitWeight);
+        _fc2 = MakeWeight(product: 1, "fc2_weight", hiddenSize, ffnHiddenSize, outputLayerInitMethod);
         RegisterBias("fc2_bias", hiddenSize);
+
+        ModuleWeight MakeWeight(int product, string name, long outputs, long inputs, Action<Tensor>? init) =>
+            new(this, State, product, name, [(name, outputs)], inputs, init, options.DataType);
 
         void RegisterBias(string name, long size)
         {
             if (options.HasBias)
             {
-                Register(name, [size], made => nn.init.zeros_(made));
+                register_parameter(
+                    name,
+                    ModuleParameters.Create([size], options.DataType, made => nn.init.zeros_(made))
+                );
             }
         }
-
-        void Register(string name, long[] shape, Action<Tensor> init) =>
-            register_parameter(name, ModuleParameters.Create(shape, options.DataType, init));
     }
 
     /// <summary>The parameter <c>fc1_weight</c> of the first layer, [between, hidden], or [2 * between, hidden] for a
@@ -87,12 +93,12 @@ public sealed class LayerNormMLP : LayerNormModule
     )
     {
         var (first, second) = (
-            Target(Fc1MainGradient, nameof(Fc1MainGradient), Fc1Weight),
-            Target(Fc2MainGradient, nameof(Fc2MainGradient), Fc2Weight)
+            Target(Fc1MainGradient, nameof(Fc1MainGradient), Fc1Features, HiddenSize),
+            Target(Fc2MainGradient, nameof(Fc2MainGradient), HiddenSize, FfnHiddenSize)
         );
         var between = Multiply(
             normalized,
-            Fc1Weight,
+            _fc1.Product,
             Fc1Bias,
             new(Product: 0, precision.Activation) { OutputType = precision.Intermediate },
             isFirstMicrobatch,
@@ -101,7 +107,7 @@ public sealed class LayerNormMLP : LayerNormModule
         var (activated, amax) = ActivationStep.Forward(Activation, between, precision);
         var output = Multiply(
             activated,
-            Fc2Weight,
+            _fc2.Product,
             ReturnBias ? null : Fc2Bias,
             new(Product: 1, precision.Activation) { InputAmax = amax },
             isFirstMicrobatch,
@@ -109,7 +115,7 @@ public sealed class LayerNormMLP : LayerNormModule
         );
         return (output, Fc2Bias);
 
-        Tensor? Target(Tensor? target, string name, Parameter weight) =>
-            MainGradients.Check(FuseWeightGradientAccumulation, target, name, weight.shape);
+        Tensor? Target(Tensor? target, string name, long outputs, long inputs) =>
+            MainGradients.Check(FuseWeightGradientAccumulation, target, name, [outputs, inputs]);
     }
 }

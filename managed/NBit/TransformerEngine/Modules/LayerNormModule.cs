@@ -81,8 +81,11 @@ public abstract class LayerNormModule : Float8Module
     {
         ArgumentNullException.ThrowIfNull(input);
         using var scope = NewDisposeScope();
-        var parameters = named_parameters(recurse: false).ToArray();
-        var precision = ModulePrecision.Of(input, [.. parameters.Select(pair => (pair.name, (Tensor?)pair.parameter))]);
+        // Codes have no dtype of their own, and masters any.
+        var parameters = named_parameters(recurse: false)
+            .Where(pair => !State.Primaries.Any(weight => weight.Owns(pair.name)))
+            .Select(pair => (pair.name, (Tensor?)pair.parameter));
+        var precision = ModulePrecision.Of(input, [.. parameters]);
         var normalized = NBit.TransformerEngine.Normalization.Forward(
             Settings,
             input.to(precision.Activation),

@@ -1,5 +1,4 @@
 using TorchSharp.Modules;
-using TorchSharp.Utils;
 using static TorchSharp.torch;
 
 namespace NBit.TransformerEngine.Modules;
@@ -20,6 +19,7 @@ namespace NBit.TransformerEngine.Modules;
 public sealed class Linear : nn.Module<Tensor, Tensor>, IFloat8Module, IProjection
 {
     private readonly Float8State _state = new(products: 1);
+    private readonly LinearParameters _linear;
 
     /// <summary>Creates a layer.</summary>
     /// <param name="inFeatures">The number of inputs, 1 or more.</param>
@@ -42,42 +42,30 @@ public sealed class Linear : nn.Module<Tensor, Tensor>, IFloat8Module, IProjecti
     )
         : base(nameof(Linear))
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(inFeatures, 1);
-        ArgumentOutOfRangeException.ThrowIfLessThan(outFeatures, 1);
+        (InFeatures, OutFeatures) = (inFeatures, outFeatures);
         (FuseWeightGradientAccumulation, ReturnBias) = (fuseWeightGradientAccumulation, returnBias);
-        weight = ModuleParameters.Create([outFeatures, inFeatures], dtype, initMethod ?? ModuleParameters.InitWeight);
-        bias = hasBias ? ModuleParameters.Create([outFeatures], dtype, made => nn.init.zeros_(made)) : null;
+        _linear = new(this, _state, inFeatures, outFeatures, hasBias, split: null, initMethod, dtype);
     }
 
-    /// <summary>The weight [out, in].</summary>
-    [field: ComponentName(Name = nameof(weight))]
+    /// <summary>The weight [out, in]; codes where the layer was made inside of <see cref="Float8.ModelInit" />.</summary>
     public Parameter weight
     {
-        get;
-        private set // by Module.to(), through reflection
-        {
-            field = ModuleParameters.Succeed(field, value);
-            ConditionallyRegisterParameter(nameof(weight), field);
-        }
+        get => get_parameter(nameof(weight))!;
+        private set => Succeed(nameof(weight), value); // by Module.to(), through reflection
     }
 
     /// <summary>The bias [out], or null.</summary>
-    [field: ComponentName(Name = nameof(bias))]
     public Parameter? bias
     {
-        get;
-        private set // by Module.to(), through reflection
-        {
-            field = ModuleParameters.Succeed(field, value);
-            ConditionallyRegisterParameter(nameof(bias), field);
-        }
+        get => get_parameter(nameof(bias));
+        private set => Succeed(nameof(bias), value); // by Module.to(), through reflection
     }
 
     /// <summary>The number of inputs.</summary>
-    public long InFeatures => weight.shape[1];
+    public long InFeatures { get; }
 
     /// <summary>The number of outputs.</summary>
-    public long OutFeatures => weight.shape[0];
+    public long OutFeatures { get; }
 
     /// <summary>Whether the gradient of the weight goes into <see cref="MainGradient" />, and not into its own
     /// gradient.</summary>
@@ -129,13 +117,14 @@ public sealed class Linear : nn.Module<Tensor, Tensor>, IFloat8Module, IProjecti
             FuseWeightGradientAccumulation,
             MainGradient,
             nameof(MainGradient),
-            weight.shape
+            [OutFeatures, InFeatures]
         );
-        var added = ReturnBias ? null : bias;
+        using var scope = NewDisposeScope();
+        var (product, added) = (_linear.Weight, ReturnBias ? null : bias);
         var output =
-            Float8Linear.Forward(_state, input, weight, added, isFirstMicrobatch, target)
-            ?? nn.functional.linear(input, weight, added);
-        return new(output, ReturnBias ? bias?.to(output.dtype) : null);
+            Float8Linear.Forward(_state, input, product, added, isFirstMicrobatch, target)
+            ?? nn.functional.linear(input, product.For(input.dtype), added);
+        return new ModuleOutput(output, ReturnBias ? bias?.to(output.dtype) : null).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc />
@@ -147,5 +136,11 @@ public sealed class Linear : nn.Module<Tensor, Tensor>, IFloat8Module, IProjecti
         }
 
         base.Dispose(disposing);
+    }
+
+    private void Succeed(string name, Parameter? next)
+    {
+        _ = ModuleParameters.Succeed(get_parameter(name), next);
+        ConditionallyRegisterParameter(name, next);
     }
 }

@@ -6,12 +6,16 @@ namespace NBit.TransformerEngine.Modules;
 /// outputs.</summary>
 internal sealed class LinearParameters
 {
+    private const string Name = "weight";
+
+    private readonly ModuleWeight _weight;
     private readonly nn.Module _module;
     private readonly bool _hasBias;
     private readonly string[] _prefixes;
 
     /// <summary>Makes the parameters.</summary>
     /// <param name="module">The module that they are in.</param>
+    /// <param name="state">That of the module.</param>
     /// <param name="inFeatures">The number of inputs.</param>
     /// <param name="outFeatures">The number of outputs.</param>
     /// <param name="hasBias">Whether there are biases.</param>
@@ -22,6 +26,7 @@ internal sealed class LinearParameters
     /// own.</exception>
     public LinearParameters(
         nn.Module module,
+        Float8State state,
         long inFeatures,
         long outFeatures,
         bool hasBias,
@@ -35,32 +40,39 @@ internal sealed class LinearParameters
         CheckSplit(split, outFeatures);
         (_module, _hasBias) = (module, hasBias);
         _prefixes = split is null ? [""] : [.. split.Select(part => part.Name + "_")];
-        foreach (var (prefix, size) in _prefixes.Zip(split?.Select(part => part.Size) ?? [outFeatures]))
+        var sizes = split?.Select(part => part.Size).ToArray() ?? [outFeatures];
+        _weight = new(
+            module,
+            state,
+            product: 0,
+            Name,
+            [.. _prefixes.Select(prefix => prefix + Name).Zip(sizes)],
+            inFeatures,
+            initMethod,
+            dtype
+        );
+        if (!hasBias)
+        {
+            return;
+        }
+
+        foreach (var (prefix, size) in _prefixes.Zip(sizes))
         {
             module.register_parameter(
-                prefix + "weight",
-                ModuleParameters.Create([size, inFeatures], dtype, initMethod ?? ModuleParameters.InitWeight)
+                prefix + "bias",
+                ModuleParameters.Create([size], dtype, made => nn.init.zeros_(made))
             );
-            if (hasBias)
-            {
-                module.register_parameter(
-                    prefix + "bias",
-                    ModuleParameters.Create([size], dtype, made => nn.init.zeros_(made))
-                );
-            }
         }
     }
 
-    /// <summary>The weight [out, in]; of parts in the caller's dispose scope.</summary>
-    public Tensor Weight => Whole("weight");
+    /// <summary>The weight [out, in].</summary>
+    public ProductWeight Weight => _weight.Product;
 
     /// <summary>The bias [out], or null; of parts in the caller's dispose scope.</summary>
-    public Tensor? Bias => _hasBias ? Whole("bias") : null;
-
-    private Tensor Whole(string name) =>
-        _prefixes is [var only]
-            ? _module.get_parameter(only + name)!
-            : cat([.. _prefixes.Select(prefix => _module.get_parameter(prefix + name)!)], 0);
+    public Tensor? Bias =>
+        !_hasBias ? null
+        : _prefixes is [var only] ? _module.get_parameter(only + "bias")
+        : cat([.. _prefixes.Select(prefix => _module.get_parameter(prefix + "bias")!)], 0);
 
     private static void CheckSplit(IReadOnlyList<(string Name, long Size)>? split, long outFeatures)
     {

@@ -28,7 +28,7 @@ public sealed class SplitLinear : Float8Module, IProjection
     {
         ArgumentNullException.ThrowIfNull(parametersSplit);
         (InFeatures, OutFeatures) = (inFeatures, parametersSplit.Sum(part => part.Size));
-        _linear = new(this, inFeatures, OutFeatures, hasBias, parametersSplit, initMethod, dtype);
+        _linear = new(this, State, inFeatures, OutFeatures, hasBias, parametersSplit, initMethod, dtype);
     }
 
     /// <summary>The number of inputs.</summary>
@@ -45,7 +45,7 @@ public sealed class SplitLinear : Float8Module, IProjection
         var (weight, bias) = (_linear.Weight, _linear.Bias);
         var output =
             Float8Linear.Forward(State, input, weight, bias, isFirstMicrobatch)
-            ?? nn.functional.linear(input, weight, bias);
+            ?? nn.functional.linear(input, weight.For(input.dtype), bias);
         return output.MoveToOuterDisposeScope();
     }
 

@@ -20,7 +20,7 @@ internal static class Float8Linear
     public static Tensor? Forward(
         Float8State state,
         Tensor input,
-        Tensor weight,
+        ProductWeight weight,
         Tensor? bias,
         bool? isFirstMicrobatch = null,
         Tensor? mainGradient = null,
@@ -28,89 +28,71 @@ internal static class Float8Linear
     )
     {
         var product = place?.Product ?? 0;
-        if (Float8Region.Current is not { Enabled: true })
+        if (Float8Region.Current is not { Enabled: true } region)
         {
             Float8Pass.Calibrate(state, product, input, weight);
             return null;
         }
 
-        Float8Operands.CheckFeatures(input, weight.shape[1]);
-        var dtype =
-            place?.Dtype ?? Float8Operands.ActivationType(input, (nameof(weight), weight), (nameof(bias), bias));
+        Float8Operands.CheckFeatures(input, weight.InFeatures);
+        var dtype = place?.Dtype ?? Float8Operands.ActivationType(input, [.. Checked(weight), (nameof(bias), bias)]);
+        weight.Primary?.CheckRecipe(region.Recipe);
         using var scope = NewDisposeScope();
         var grad = is_grad_enabled();
-        var (forInput, forWeight) = (grad && input.requires_grad, grad && weight.requires_grad);
+        var forInput = grad && input.requires_grad;
+        var forWeight = grad && (weight.RequiresGrad || (weight.Primary is not null && mainGradient is not null));
         var needsGradient = forInput || forWeight || (grad && bias is { requires_grad: true });
         var pass = Float8Pass.Begin(state, needsGradient)!;
         var rows = Float8Operands.Rows(input, place is null ? dtype : input.dtype);
         using var x = pass.QuantizeInput(product, rows, place?.InputAmax);
         using var w = pass.QuantizeWeight(product, weight, isFirstMicrobatch);
-        long[] shape = [.. input.shape[..^1], weight.shape[0]];
+        long[] shape = [.. input.shape[..^1], weight.OutFeatures];
         var output = Float8Gemm.Forward(x, w, bias, dtype).to(place?.OutputType ?? dtype).view(shape);
         if (!needsGradient)
         {
             return output.MoveToOuterDisposeScope();
         }
 
-        var kept = new KeptMatrices();
-        var layer = new Layer(pass, product, dtype, input, weight, bias)
+        var goesElsewhere = forWeight && mainGradient is not null;
+        var targets = new GradientTargets(dtype, input, weight, bias)
         {
-            Input = forWeight ? kept.Add(x.ColumnWise!) : null,
-            Weight = forInput ? kept.Add(w.ColumnWise!) : null,
-            MainGradient = mainGradient,
+            MainGradient = goesElsewhere ? mainGradient : null,
             Overwrites = isFirstMicrobatch == true,
         };
+        LinearGradients gradients = region.Recipe.BackwardOverride switch
+        {
+            BackwardOverride.None => new QuantizedGradients(
+                pass,
+                product,
+                targets,
+                Codes(forWeight, x.ColumnWise),
+                Codes(forInput, w.ColumnWise)
+            ),
+            BackwardOverride.Dequantized => new PlainGradients(
+                targets,
+                Codes(forWeight, x.RowWise),
+                Codes(forInput, w.RowWise)
+            ),
+            _ => new PlainGradients(
+                targets,
+                forWeight ? new(rows) : null,
+                forInput ? Original(weight, dtype) ?? Codes(true, w.RowWise) : null
+            ),
+        };
         // A weight with a gradient of its own kind still has to bring backward passes here.
-        var trained = forWeight && mainGradient is not null ? zeros([], dtype, requires_grad: true) : weight;
-        return ModuleGradient.Attach(output, [input, trained, bias], layer.Backward, kept).MoveToOuterDisposeScope();
+        IReadOnlyList<Tensor> trained = goesElsewhere ? [zeros([], dtype, requires_grad: true)] : weight.Parts;
+        return ModuleGradient
+            .Attach(output, [input, .. trained, bias], gradients.Backward, gradients)
+            .MoveToOuterDisposeScope();
     }
 
-    /// <summary>What the gradients are made from.</summary>
-    private sealed class Layer(
-        Float8Pass pass,
-        int product,
-        ScalarType dtype,
-        Tensor input,
-        Tensor weight,
-        Tensor? bias
-    )
-    {
-        // Not the tensors themselves: they would live as long as the graph does.
-        private readonly long[] _inputShape = input.shape;
-        private readonly ScalarType _inputType = input.dtype;
-        private readonly ScalarType _weightType = weight.dtype;
-        private readonly ScalarType? _biasType = bias is { requires_grad: true } ? bias.dtype : null;
+    private static KeptOperand? Codes(bool isNeeded, ScaledMatrix? codes) => isNeeded ? new(codes!) : null;
 
-        public ScaledMatrix? Input { get; init; }
+    // A copy, as the weight may change before the backward pass.
+    private static KeptOperand? Original(ProductWeight weight, ScalarType dtype) =>
+        weight.Parts.Count == 0 ? null : new(weight.Whole().detach().to(dtype, copy: true));
 
-        public ScaledMatrix? Weight { get; init; }
-
-        public Tensor? MainGradient { get; init; }
-
-        public bool Overwrites { get; init; }
-
-        public Tensor?[] Backward(Tensor gradient)
-        {
-            var rows = gradient.reshape(-1, gradient.shape[^1]);
-            using var dy = pass.QuantizeGradient(product, rows, Weight is not null, Input is not null);
-            pass.EndBackward();
-            return
-            [
-                Weight is null ? null : Float8Gemm.InputGradient(dy, Weight, dtype).view(_inputShape).to(_inputType),
-                Input is null ? null : WeightGradient(dy, Input),
-                _biasType is null ? null : rows.sum([0]).to(_biasType.Value),
-            ];
-        }
-
-        private Tensor WeightGradient(QuantizedOperand dy, ScaledMatrix x)
-        {
-            if (MainGradient is null)
-            {
-                return Float8Gemm.WeightGradient(dy, x, dtype).to(_weightType);
-            }
-
-            Float8Gemm.WeightGradient(dy, x, MainGradient, accumulates: !Overwrites);
-            return zeros([], dtype);
-        }
-    }
+    // Codes have no dtype of their own, and masters any.
+    private static IEnumerable<(string Name, Tensor? Tensor)> Checked(ProductWeight weight) =>
+        weight.Primary is null ? weight.Parts.Select(part => (nameof(weight), (Tensor?)part)) : [];
 }

@@ -27,6 +27,8 @@ internal sealed unsafe class Float8Pass
 
     public Float8Recipe Recipe { get; }
 
+    private bool QuantizesBackward => _needsGradient && Recipe.BackwardOverride == BackwardOverride.None;
+
     /// <summary>Begins a forward pass.</summary>
     /// <param name="state">That of the module.</param>
     /// <param name="needsGradient">Whether a backward pass could come.</param>
@@ -36,18 +38,19 @@ internal sealed unsafe class Float8Pass
 
     /// <summary>Notes the amaxes of a product that is computed in high precision, in regions that calibrate delayed
     /// scaling.</summary>
-    public static void Calibrate(Float8State state, int product, Tensor input, Tensor weight)
+    public static void Calibrate(Float8State state, int product, Tensor input, ProductWeight weight)
     {
         if (Float8Region.Current is not { Enabled: false, Calibrating: true, Recipe: DelayedScaling delayed })
         {
             return;
         }
 
+        weight.Primary?.CheckRecipe(delayed);
         using var grad = no_grad();
         using var scope = NewDisposeScope();
         state.Adopt(delayed);
         var newest = state.Forward!.AmaxHistory.select(0, 0).narrow(0, product * Float8State.ForwardSlots, 2);
-        newest.copy_(cat([ScaledCasts.Amax(input), ScaledCasts.Amax(weight)]));
+        newest.copy_(cat([ScaledCasts.Amax(input), ScaledCasts.Amax(weight.Whole())]));
     }
 
     /// <summary>Casts the input of a product.</summary>
@@ -59,33 +62,36 @@ internal sealed unsafe class Float8Pass
             OperandRole.Input,
             product,
             _forward is null
-                ? OperandCasts.Quantize(Recipe, OperandRole.Input, source, rowWise: true, _needsGradient, amax)
+                ? OperandCasts.Quantize(Recipe, OperandRole.Input, source, rowWise: true, QuantizesBackward, amax)
                 : Delayed(_forward, Float8State.ForwardSlots * product, source, Recipe.ForwardType)
         );
 
-    /// <summary>Casts the weight of a product, or takes the cached one.</summary>
+    /// <summary>Casts the weight of a product, or takes codes that are there.</summary>
     /// <param name="product">Which product of the module.</param>
-    /// <param name="weight">[out, in], float32, float16 or bfloat16.</param>
+    /// <param name="weight">The weight; one that is codes alone is cast from its master, if it has one.</param>
     /// <param name="isFirstMicrobatch">True to cast and cache it, false to take the cached one if there is one, null to
     /// cast it.</param>
-    public QuantizedOperand QuantizeWeight(int product, Tensor weight, bool? isFirstMicrobatch = null)
-    {
-        if (isFirstMicrobatch == false && _state.CachedWeight(product) is { } cached)
-        {
-            return cached.Share();
-        }
+    public QuantizedOperand QuantizeWeight(int product, ProductWeight weight, bool? isFirstMicrobatch = null) =>
+        weight.Primary is { } primary
+            ? QuantizePrimary(product, weight, primary, isFirstMicrobatch == false)
+            : QuantizeOrdinary(product, weight, isFirstMicrobatch);
 
-        var caches = isFirstMicrobatch is not null;
-        var made = _forward is null
-            ? OperandCasts.Quantize(Recipe, OperandRole.Weight, weight, rowWise: true, caches || _needsGradient)
-            : Delayed(_forward, (Float8State.ForwardSlots * product) + 1, weight, Recipe.ForwardType);
-        if (caches)
-        {
-            _state.Cache(product, made.Share());
-        }
-
-        return OperandWatch.See(OperandRole.Weight, product, made);
-    }
+    /// <summary>Casts a weight.</summary>
+    /// <param name="recipe">How.</param>
+    /// <param name="scales">The scales of delayed scaling; null for other recipes.</param>
+    /// <param name="product">Which product of the module.</param>
+    /// <param name="weight">[out, in], float32, float16 or bfloat16.</param>
+    /// <param name="columnWise">Whether a product sums over its rows.</param>
+    public static QuantizedOperand CastWeight(
+        Float8Recipe recipe,
+        DelayedScales? scales,
+        int product,
+        Tensor weight,
+        bool columnWise
+    ) =>
+        recipe.IsDelayed
+            ? Delayed(scales!, (Float8State.ForwardSlots * product) + 1, weight, recipe.ForwardType)
+            : OperandCasts.Quantize(recipe, OperandRole.Weight, weight, rowWise: true, columnWise);
 
     /// <summary>Casts the gradient of the output of a product.</summary>
     /// <param name="product">Which product of the module.</param>
@@ -116,6 +122,35 @@ internal sealed unsafe class Float8Pass
         {
             _step.UpdateBackward();
         }
+    }
+
+    private QuantizedOperand QuantizePrimary(int product, ProductWeight weight, PrimaryWeight primary, bool takesCodes)
+    {
+        if (!takesCodes && weight.Parts is [var master])
+        {
+            // By the recipe of the codes, whose settings say what else is registered beside them.
+            primary.Replace(CastWeight(primary.Recipe, _forward, product, master.detach(), columnWise: true));
+        }
+
+        return OperandWatch.See(OperandRole.Weight, product, primary.Share());
+    }
+
+    private QuantizedOperand QuantizeOrdinary(int product, ProductWeight weight, bool? isFirstMicrobatch)
+    {
+        if (isFirstMicrobatch == false && _state.CachedWeight(product) is { } cached)
+        {
+            return cached.Share();
+        }
+
+        using var grad = no_grad();
+        var caches = isFirstMicrobatch is not null;
+        var made = CastWeight(Recipe, _forward, product, weight.Whole(), caches || QuantizesBackward);
+        if (caches)
+        {
+            _state.Cache(product, made.Share());
+        }
+
+        return OperandWatch.See(OperandRole.Weight, product, made);
     }
 
     private DelayedScales BackwardScales() =>

@@ -15,6 +15,16 @@ public abstract record Float8Recipe
         init => field = RecipeArguments.Format(value);
     }
 
+    /// <summary>In what the gradients of linear layers are computed where it is not 8 bits; inputs and weights are cast in
+    /// the forward pass as ever.</summary>
+    /// <exception cref="ArgumentException">It is none of the kinds, or the recipe is <see cref="DelayedScaling" />, whose
+    /// scales of gradients would never be set.</exception>
+    public BackwardOverride BackwardOverride
+    {
+        get;
+        init => field = RecipeArguments.BackwardOverride(value, this);
+    }
+
     /// <summary>The recipe as JSON, with Transformer Engine's names and a version.</summary>
     /// <returns>One line.</returns>
     /// <exception cref="NotSupportedException">The recipe holds a function, which JSON cannot.</exception>

@@ -30,6 +30,27 @@ internal static class RecipeArguments
                 "allowed are 1 (the newest amax alone) and above"
             );
 
+    /// <exception cref="ArgumentException">It is none of the kinds, or the recipe takes none.</exception>
+    public static BackwardOverride BackwardOverride(BackwardOverride backwardOverride, Float8Recipe recipe)
+    {
+        if (!Enum.IsDefined(backwardOverride))
+        {
+            throw new ArgumentException(
+                $"the backward override is {backwardOverride}; allowed are "
+                    + string.Join(", ", Enum.GetNames<BackwardOverride>()),
+                nameof(backwardOverride)
+            );
+        }
+
+        return recipe.IsDelayed && backwardOverride != TransformerEngine.BackwardOverride.None
+            ? throw new ArgumentException(
+                $"Delayed scaling only supports no backward override, not {backwardOverride}: use another recipe, such as "
+                    + nameof(Float8CurrentScaling),
+                nameof(backwardOverride)
+            )
+            : backwardOverride;
+    }
+
     /// <exception cref="ArgumentOutOfRangeException">It is negative or not finite.</exception>
     public static float Epsilon(float amaxEpsilon) =>
         float.IsFinite(amaxEpsilon) && amaxEpsilon >= 0

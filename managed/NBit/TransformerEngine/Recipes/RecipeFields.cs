@@ -11,6 +11,12 @@ internal static class RecipeFields
         (recipe, value) => recipe with { Format = FormatNamed(value.GetValue<string>()) }
     );
 
+    private static readonly RecipeField Override = RecipeField.Of<Float8Recipe>(
+        "backward_override",
+        recipe => OverrideName(recipe.BackwardOverride),
+        (recipe, value) => recipe with { BackwardOverride = OverrideNamed(value.GetValue<string>()) }
+    );
+
     /// <summary>A recipe with its usual settings, and the settings, by the recipe's name.</summary>
     public static OrderedDictionary<string, (Float8Recipe Usual, RecipeField[] Fields)> All { get; } =
         new(StringComparer.Ordinal)
@@ -54,6 +60,7 @@ internal static class RecipeFields
                         recipe => recipe.AmaxEpsilon,
                         (recipe, value) => recipe with { AmaxEpsilon = value.GetValue<float>() }
                     ),
+                    Override,
                 ]
             ),
             [nameof(MXFP8BlockScaling)] = (
@@ -65,6 +72,7 @@ internal static class RecipeFields
                         recipe => recipe.Enable2DQuantization,
                         (recipe, value) => recipe with { Enable2DQuantization = value.GetValue<bool>() }
                     ),
+                    Override,
                 ]
             ),
             [nameof(Float8BlockScaling)] = (
@@ -81,6 +89,7 @@ internal static class RecipeFields
                         recipe => recipe.AmaxEpsilon,
                         (recipe, value) => recipe with { AmaxEpsilon = value.GetValue<float>() }
                     ),
+                    Override,
                 ]
             ),
             [nameof(NVFP4BlockScaling)] = (
@@ -101,6 +110,7 @@ internal static class RecipeFields
                         recipe => recipe.Disable2DQuantization,
                         (recipe, value) => recipe with { Disable2DQuantization = value.GetValue<bool>() }
                     ),
+                    Override,
                 ]
             ),
         };
@@ -114,6 +124,25 @@ internal static class RecipeFields
             "E4M3" => Float8Format.E4M3,
             "E5M2" => Float8Format.E5M2, // which the recipe refuses
             _ => throw new ArgumentException($"the fp8_format '{name}' is not known; allowed are HYBRID and E4M3"),
+        };
+
+    // None is Python's None, which is left out.
+    private static JsonNode? OverrideName(BackwardOverride backwardOverride) =>
+        backwardOverride switch
+        {
+            BackwardOverride.HighPrecision => "high_precision",
+            BackwardOverride.Dequantized => "dequantized",
+            _ => null,
+        };
+
+    private static BackwardOverride OverrideNamed(string name) =>
+        name switch
+        {
+            "high_precision" => BackwardOverride.HighPrecision,
+            "dequantized" => BackwardOverride.Dequantized,
+            _ => throw new ArgumentException(
+                $"the backward_override '{name}' is not known; allowed are high_precision and dequantized, or none at all"
+            ),
         };
 
     private static AmaxComputeAlgorithm AlgorithmNamed(string name) =>

@@ -24,7 +24,10 @@ internal static class RecipeJson
         var json = new JsonObject { [VersionKey] = Version, [RecipeKey] = name };
         foreach (var field in RecipeFields.All[name].Fields)
         {
-            json[field.Name] = field.Write(recipe);
+            if (field.Write(recipe) is { } value)
+            {
+                json[field.Name] = value;
+            }
         }
 
         return json.ToJsonString();
@@ -91,7 +94,7 @@ internal static class RecipeJson
             {
                 throw new ArgumentException(
                     $"the setting '{key}' of {name} is {value?.ToJsonString() ?? "null"}; it must be of the kind of "
-                        + field.Write(recipe).ToJsonString(),
+                        + (field.Write(recipe) ?? "a name").ToJsonString(),
                     error
                 );
             }

@@ -5,7 +5,8 @@ using static TorchSharp.torch;
 namespace NBit.TransformerEngine;
 
 /// <summary>
-/// What a module keeps for its 8-bit products between steps: the scales of delayed scaling, and cached weights.
+/// What a module keeps for its 8-bit products between steps: the scales of delayed scaling, cached weights, and weights
+/// that are codes alone.
 /// </summary>
 /// <remarks>
 /// Each product of the module has the slots input, weight and output in the forward pass, and gradient of the output and
@@ -19,6 +20,7 @@ internal sealed class Float8State(int products) : SharedState
     public const int BackwardSlots = 2;
 
     private readonly QuantizedOperand?[] _weights = new QuantizedOperand?[products];
+    private readonly PrimaryWeight?[] _primaries = new PrimaryWeight?[products];
     private DelayedScaling? _lastDelayed;
 
     /// <summary>The number of linear products in the module.</summary>
@@ -86,6 +88,17 @@ internal sealed class Float8State(int products) : SharedState
         _weights[product] = weight;
     }
 
+    /// <summary>The weight of a product where it is codes alone; else null.</summary>
+    public PrimaryWeight? Primary(int product) => _primaries[product];
+
+    /// <summary>All such weights.</summary>
+    public IEnumerable<PrimaryWeight> Primaries => _primaries.OfType<PrimaryWeight>();
+
+    /// <summary>Holds a weight as codes alone.</summary>
+    /// <param name="product">Of which product.</param>
+    /// <param name="weight">The weight; owned by the state from here on.</param>
+    public void Hold(int product, PrimaryWeight weight) => _primaries[product] = weight;
+
     /// <summary>Forgets scales, histories and cached weights: the state of a new module.</summary>
     public void Reset()
     {
@@ -109,6 +122,11 @@ internal sealed class Float8State(int products) : SharedState
     protected override void Release()
     {
         Reset();
+        foreach (var weight in Primaries)
+        {
+            weight.Dispose();
+        }
+
         IsDisposed = true;
     }
 }
