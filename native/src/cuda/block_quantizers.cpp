@@ -10,12 +10,14 @@ namespace
 {
 
 // The kernels work on whole blocks, and read and write 16 bytes at once.
-void require_layout(const operation::BlockSource& source, const ScaledMatrix& matrix, int64_t multiple)
+void require_layout(const operation::BlockSource& source, const ScaledMatrix& matrix, int64_t multiple,
+                    const char* scales)
 {
     require_multiple("rows", source.rows, multiple, of_transformer_engine);
     require_multiple("columns", source.columns, multiple, of_transformer_engine);
     require_aligned("source", source.elements, 16, of_transformer_engine);
     require_aligned("codes", matrix.codes, 16, of_transformer_engine);
+    require_aligned(scales, matrix.scales, 16, of_transformer_engine);
 }
 
 // One call of the library's quantizer. A transpose is quantized as what it is: a matrix that was transposed before.
@@ -59,7 +61,7 @@ bool is_empty(const operation::BlockSource& source) { return source.rows == 0 ||
 void CudaBackend::run(void* stream, const operation::QuantizeMxfp8& o) const
 {
     require_capability(runtime_, device_, o.matrix.scaling);
-    require_layout(o.source, o.matrix, 32);
+    require_layout(o.source, o.matrix, 32, "scales");
     const Launch launch(runtime_, device_, stream);
     launch.require_on_device({{"source", o.source.elements}, {"codes", o.matrix.codes}, {"scales", o.matrix.scales}});
     if (is_empty(o.source)) return;
@@ -78,7 +80,7 @@ void CudaBackend::run(void* stream, const operation::QuantizeFloat8Blocks& o) co
                     "power_of_two is 0; from compute capability 10.0 on (device %d has %d.%d) Transformer Engine's "
                     "float8 in blocks has powers of two alone: give 1",
                     device_, found.major, found.minor);
-    require_layout(o.source, o.matrix, 16);
+    require_layout(o.source, o.matrix, 16, "scale_inverses");
     const Launch launch(runtime_, device_, stream);
     launch.require_on_device(
         {{"source", o.source.elements}, {"codes", o.matrix.codes}, {"scale_inverses", o.matrix.scales}});
@@ -99,7 +101,7 @@ void CudaBackend::run(void* stream, const operation::QuantizeNvfp4& o) const
                     "rounding_seed is given; only devices of compute capability 10.x round to NVFP4 stochastically, "
                     "and device %d has %d.%d",
                     device_, found.major, found.minor);
-    require_layout(o.source, o.matrix, 16);
+    require_layout(o.source, o.matrix, 16, "scales");
     const Launch launch(runtime_, device_, stream);
     launch.require_on_device({{"source", o.source.elements},
                               {"amax", o.amax},
@@ -110,15 +112,16 @@ void CudaBackend::run(void* stream, const operation::QuantizeNvfp4& o) const
     const TransformerEngine& engine = libraries_.transformer_engine();
     ScaledMatrix matrix = o.matrix;
     matrix.amax = o.amax;
-    const DeviceScratch<uint64_t> random_state(launch, 2); // the seed, and an offset in its sequence
+    std::optional<DeviceScratch<uint64_t>> random_state; // the seed, and an offset in its sequence
     te::Tensor random(engine);
     BlockQuantizer quantizer(engine, launch, o.source, matrix);
     if (o.block_rows > 1) quantizer.config().set(te::QuantizationAttribute::two_dimensional_nvfp4, true);
     if (o.rounding_seed) {
         constexpr int64_t bytes = sizeof(uint64_t);
-        runtime_.fill(random_state.data(), 0, 2 * bytes, stream);
-        runtime_.copy_rows(random_state.data(), bytes, o.rounding_seed, bytes, bytes, 1, stream);
-        random.set(te::TensorParameter::rowwise_data, random_state.data(), te::Type::int64, {2});
+        random_state.emplace(launch, 2);
+        runtime_.fill(random_state->data(), 0, 2 * bytes, stream);
+        runtime_.copy_rows(random_state->data(), bytes, o.rounding_seed, bytes, bytes, 1, stream);
+        random.set(te::TensorParameter::rowwise_data, random_state->data(), te::Type::int64, {2});
         quantizer.config().set(te::QuantizationAttribute::random_state, random);
         quantizer.config().set(te::QuantizationAttribute::stochastic_rounding, true);
     }

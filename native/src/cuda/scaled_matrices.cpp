@@ -83,6 +83,9 @@ void require_sizes(const operation::MultiplyScaled& o)
     require_aligned("a", o.a.codes, 16, of_transformer_engine);
     require_aligned("b", o.b.codes, 16, of_transformer_engine);
     require_aligned("target", o.target, 16, of_transformer_engine);
+    if (o.a.scaling == NBIT_SCALING_TENSOR) return;
+    require_aligned("a_scales", o.a.scales, 16, of_transformer_engine);
+    require_aligned("b_scales", o.b.scales, 16, of_transformer_engine);
 }
 
 // An operand as products read it: its rows are summed over, or its columns where MXFP8 has scaled them. Hopper's tensor
