@@ -56,6 +56,7 @@ public:
     // Throws where there is no CUDA runtime, or no such device.
     CudaBackend(Libraries& libraries, int32_t device);
 
+    void run(void* stream, const operation::CastValues& o) const override;
     void run(void* stream, const operation::QuantizeBlocks4& o) const override;
     void run(void* stream, const operation::DequantizeBlocks4& o) const override;
     void run(void* stream, const operation::Linear4Forward& o) const override;

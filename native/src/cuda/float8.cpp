@@ -11,6 +11,8 @@ namespace nbit::cuda
 namespace
 {
 
+bool is_float8(int32_t type) { return type == NBIT_DATA_TYPE_FLOAT8_E4M3FN || type == NBIT_DATA_TYPE_FLOAT8_E5M2; }
+
 void describe_number(te::Tensor& tensor, te::TensorParameter parameter, const float* number)
 {
     tensor.set(parameter, number, te::Type::float32, {1});
@@ -51,6 +53,26 @@ void give_scale_inverse(const Launch& launch, const operation::QuantizeFloat8& o
 }
 
 } // namespace
+
+// To float8 and from it; libtorch has the rest.
+void CudaBackend::run(void* stream, const operation::CastValues& o) const
+{
+    if (is_float8(o.target_type) && !is_float8(o.source_type))
+        return run(stream, operation::QuantizeFloat8{o.source_type, o.source, 1, o.count, o.target_type, o.scale,
+                                                     static_cast<uint8_t*>(o.target), nullptr, nullptr, o.amax});
+    if (!is_float8(o.source_type) || o.amax)
+        throw Error(NBIT_STATUS_NOT_SUPPORTED_BY_BACKEND,
+                    "source_type is %d (%s), target_type is %d (%s)%s; Transformer Engine's kernels on CUDA cast to "
+                    "float8, and from it without an amax",
+                    o.source_type, data_type_name(o.source_type), o.target_type, data_type_name(o.target_type),
+                    o.amax ? " and amax is given" : "");
+    if (o.count == 0) return;
+    const auto* one = static_cast<const float*>(constants().ones.address());
+    const ScaledMatrix source{
+        o.source_type, NBIT_SCALING_TENSOR, static_cast<const uint8_t*>(o.source), 1, o.count, o.scale ? o.scale : one,
+        nullptr};
+    run(stream, operation::DequantizeScaled{source, o.target_type, o.target});
+}
 
 void CudaBackend::run(void* stream, const operation::ComputeAmax& o) const
 {

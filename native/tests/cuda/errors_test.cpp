@@ -151,12 +151,12 @@ TEST(CudaContexts, EveryExportWithAContextHasItsPlace)
         "nbit_blocks4_quantize", "nbit_blocks4_dequantize", "nbit_linear4_forward", "nbit_blocks8_quantize",
         "nbit_blocks8_dequantize", "nbit_absmax_quantize", "nbit_absmax_dequantize", "nbit_rows8_quantize",
         "nbit_int8_multiply", "nbit_int8_product_dequantize", "nbit_int8_multiply_dequantize", "nbit_linear8_forward",
-        "nbit_optimizer_step", "nbit_amax_compute", "nbit_scale_compute", "nbit_amax_history_update",
-        "nbit_float8_quantize", "nbit_mxfp8_quantize", "nbit_float8_block_quantize", "nbit_nvfp4_quantize",
-        "nbit_scaled_dequantize", "nbit_scaled_multiply",
+        "nbit_optimizer_step", "nbit_values_cast", "nbit_amax_compute", "nbit_scale_compute",
+        "nbit_amax_history_update", "nbit_float8_quantize", "nbit_mxfp8_quantize", "nbit_float8_block_quantize",
+        "nbit_nvfp4_quantize", "nbit_scaled_dequantize", "nbit_scaled_multiply",
         // left to others
-        "nbit_values_cast", "nbit_linear4_backward", "nbit_rows8_dequantize", "nbit_columns8_quantize",
-        "nbit_linear8_backward", "nbit_hadamard_transform"};
+        "nbit_linear4_backward", "nbit_rows8_dequantize", "nbit_columns8_quantize", "nbit_linear8_backward",
+        "nbit_hadamard_transform"};
     std::ifstream file(NBIT_HEADER);
     const std::string header{std::istreambuf_iterator<char>(file), {}};
     ASSERT_FALSE(header.empty());

@@ -22,6 +22,41 @@ Bytes numbers(int32_t type, int64_t count, unsigned seed, Numbers kind = Numbers
 
 using CudaFloat8 = CudaTest;
 
+TEST_F(CudaFloat8, CastsToItAndFromItAreThoseOfTheCpu)
+{
+    constexpr int64_t count = 300;
+    for (const bool has_scale : {false, true})
+        for (const int32_t type : types)
+            for (const int32_t format : {e4m3, e5m2}) {
+                const Bytes scale = has_scale ? bytes_of(std::vector<float>{0.7f}) : Bytes();
+                const auto cast = [&](int32_t from, int32_t to) {
+                    return [=](nbit_context* on, const Addresses& a) {
+                        return nbit_values_cast(on, from, a[0], count, to, a[1], static_cast<float*>(a[2]),
+                                                static_cast<float*>(a[3]));
+                    };
+                };
+                expect_same_as_on_cpu(
+                    {numbers(type, count, 6), Bytes(count), scale, bytes_of(std::vector<float>{0.5f})},
+                    cast(type, format));
+                expect_same_as_on_cpu({bytes_of(random_codes(count, 7)), Bytes(count * 4), scale, {}},
+                                      cast(format, type));
+            }
+}
+
+TEST_F(CudaFloat8, OtherCastsAreLeftToOthers)
+{
+    const std::vector<Bytes> memory = {Bytes(64), Bytes(64), Bytes(4)};
+    const auto cast = [](int32_t from, int32_t to, bool has_amax) {
+        return [=](nbit_context* on, const Addresses& a) {
+            return nbit_values_cast(on, from, a[0], 16, to, a[1], nullptr,
+                                    has_amax ? static_cast<float*>(a[2]) : nullptr);
+        };
+    };
+    expect_refused(memory, cast(float32, bfloat16, false),
+                   "source_type is 6 (float32), target_type is 15 (bfloat16); ");
+    expect_refused(memory, cast(e4m3, float32, true), "target_type is 6 (float32) and amax is given; ");
+}
+
 TEST_F(CudaFloat8, AmaxIsThatOfTheCpu)
 {
     for (const int32_t type : types)
