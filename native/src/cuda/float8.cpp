@@ -82,6 +82,8 @@ void CudaBackend::run(void* stream, const operation::ComputeAmax& o) const
     const TransformerEngine& engine = libraries_.transformer_engine();
     te::Tensor source(engine), target(engine);
     source.set(te::TensorParameter::rowwise_data, o.source, te::type_of(o.source_type), {1, o.count});
+    // The codes that the amax is for; versions before 2.11 take it for nothing but float8
+    target.set(te::TensorParameter::rowwise_data, nullptr, te::Type::float8_e4m3, {0});
     describe_number(target, te::TensorParameter::amax, o.amax);
     engine.compute_amax(source.handle(), target.handle(), stream);
 }

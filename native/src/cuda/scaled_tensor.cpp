@@ -29,6 +29,9 @@ ScaleLayout scale_layout(const ScaledMatrix& matrix)
 ScaledTensor::ScaledTensor(const TransformerEngine& engine, const Launch& launch, const ScaledMatrix& matrix)
     : engine_(engine), launch_(launch), matrix_(matrix), layout_(scale_layout(matrix)), tensor_(engine, layout_.mode)
 {
+    if (matrix.scaling == NBIT_SCALING_NVFP4_1X16 && !engine.multiply.is_there()) // which came with it
+        throw Error(NBIT_STATUS_NOT_SUPPORTED_BY_BACKEND,
+                    "this Transformer Engine has no NVFP4, which is there since version 2.8; install a newer version");
     if (matrix.scaling != NBIT_SCALING_TENSOR) scales_.emplace(launch, layout_.bytes());
     describe(tensor_, scales_ ? scales_->data() : matrix.scales);
 }

@@ -368,12 +368,14 @@ FakeDevice::Work engine_work(const FakeEngine& engine, const fake::Call& call)
     }
     const char* output = name == "nvte_transpose" ? "transposed_output" : "output";
     const FakeTensor in = engine.tensor(call.pointer("input")), out = engine.tensor(call.pointer(output));
-    if (name == "nvte_compute_amax")
+    if (name == "nvte_compute_amax") {
+        need(is_float8(out.at(rowwise).type), "Amax is not supported for non-FP8 output");
         return [=] {
             const FakeBasicTensor& source = in.at(rowwise);
             check(nbit_amax_compute(cpu_context(1).get(), nbit_type(source.type), source.data, count_of(source),
                                     number_of(out, amax)));
         };
+    }
     if (name == "nvte_dequantize") return [=] { dequantize(in, out); };
     if (name == "nvte_transpose") return [=] { transpose(in, out); };
     if (name == "nvte_swizzle_scaling_factors") return [=] { swizzle(in, out); };

@@ -260,24 +260,32 @@ TEST_F(CudaFloat8, NativeMemoryThatCannotBeHadIsAStatusAndNothingLeaks)
     EXPECT_EQ(engine().live_objects(), 0u);
 }
 
-TEST_F(CudaFloat8, AVersionWithoutProductsNamesTheOneThatHasThem)
+TEST_F(CudaFloat8, AVersionWithoutProductsOrNvfp4NamesTheOneThatHasThem)
 {
+    device().major = 10;
     cuda::Libraries libraries;
     libraries.set_path(NBIT_CUDA_LIBRARY_RUNTIME, NBIT_FAKE_CUDART);
     libraries.set_path(NBIT_CUDA_LIBRARY_TRANSFORMER_ENGINE, NBIT_FAKE_TRANSFORMER_ENGINE_204);
     const cuda::CudaBackend backend(libraries, device_index);
+    const auto expect_missing = [&](const auto& operation, const char* message) {
+        try {
+            backend.run(stream, operation);
+            FAIL();
+        } catch (const Error& error) {
+            EXPECT_EQ(error.status(), NBIT_STATUS_NOT_SUPPORTED_BY_BACKEND);
+            EXPECT_STREQ(error.what(), message);
+        }
+    };
     auto* codes = static_cast<uint8_t*>(upload(Bytes(256)));
-    const ScaledMatrix a{e4m3, NBIT_SCALING_TENSOR, codes, 16, 16, upload(std::vector<float>{1}), nullptr};
+    auto* number = upload(std::vector<float>{1});
     void* target = upload(Bytes(1024));
-    try {
-        backend.run(stream,
-                    operation::MultiplyScaled{16, 16, 16, a, false, a, false, 0, nullptr, false, float32, target});
-        FAIL();
-    } catch (const Error& error) {
-        EXPECT_EQ(error.status(), NBIT_STATUS_NOT_SUPPORTED_BY_BACKEND);
-        EXPECT_STREQ(error.what(), "this Transformer Engine has no nvte_create_matmul_config, which is there since "
-                                   "version 2.8; install a newer version");
-    }
+    const ScaledMatrix a{e4m3, NBIT_SCALING_TENSOR, codes, 16, 16, number, nullptr};
+    expect_missing(operation::MultiplyScaled{16, 16, 16, a, false, a, false, 0, nullptr, false, float32, target},
+                   "this Transformer Engine has no nvte_create_matmul_config, which is there since version 2.8; "
+                   "install a newer version");
+    const ScaledMatrix pairs{NBIT_DATA_TYPE_FLOAT4_E2M1FN_X2, NBIT_SCALING_NVFP4_1X16, codes, 16, 16, codes, number};
+    expect_missing(operation::DequantizeScaled{pairs, float32, target},
+                   "this Transformer Engine has no NVFP4, which is there since version 2.8; install a newer version");
 }
 
 } // namespace
