@@ -249,9 +249,15 @@ void swizzle(const FakeTensor& in, const FakeTensor& out)
     need(!in.has_swizzled_scales && out.has_swizzled_scales && in.mode == out.mode, "scales in another order");
     const Matrix matrix = matrix_of(in);
     const Scales source = scales_of(in, matrix), target = scales_of(out, matrix_of(out));
-    for (int64_t r = 0; r < source.padded_rows; ++r) // all, the padding too
-        for (int64_t c = 0; c < source.padded_columns; ++c)
+    const bool by_columns = matrix.scaling == NBIT_SCALING_MXFP8_32X1;
+    const int64_t block = matrix.scaling == NBIT_SCALING_NVFP4_1X16 ? 16 : 32;
+    const int64_t rows = by_columns ? matrix.rows / block : matrix.rows;
+    const int64_t columns = by_columns ? matrix.columns : matrix.columns / block;
+    for (int64_t r = 0; r < source.padded_rows; ++r)
+        for (int64_t c = 0; c < source.padded_columns; ++c) {
+            need((r < rows && c < columns) || *source.at(r, c) == 0, "the padding of scales is not 0");
             *target.at(r, c) = *source.at(r, c);
+        }
 }
 
 struct Product {
