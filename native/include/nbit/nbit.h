@@ -200,10 +200,12 @@ NBIT_EXPORT int32_t nbit_error_set(const char* message);
 
 /// Creates a context.
 ///
-/// A CUDA context needs the CUDA runtime; bitsandbytes is opened by the first operation that uses it. Of the functions
-/// below, a CUDA context runs those that bitsandbytes has kernels for. Others, and arguments that those kernels do not
-/// take, give NBIT_STATUS_NOT_SUPPORTED_BY_BACKEND. Pointers to elements are then into the device's memory, lists and
-/// what they count stay in the host's. Work is issued on the context's stream, and a call may return before it is done.
+/// A CUDA context needs the CUDA runtime; bitsandbytes and Transformer Engine are opened by the first operation that
+/// uses them. Of the functions below, a CUDA context runs those that these have kernels for. Others, and arguments that
+/// those kernels do not take, give NBIT_STATUS_NOT_SUPPORTED_BY_BACKEND. Pointers to elements are then into the
+/// device's memory, lists and what they count stay in the host's. Work is issued on the context's stream, and a call
+/// may return before it is done. Numbers in the device's memory, such as scales, are not checked: that would mean to
+/// wait for it.
 /// \param device_kind One of nbit_device_kind.
 /// \param device_index The device's ordinal; 0 for the CPU.
 /// \param threads The most threads that a call on this context uses; 0 for as many as the machine has processors.

@@ -34,18 +34,20 @@ template <class Enum> Enum checked_choice(const char* name, int32_t value, Enum 
 int32_t nbit_amax_compute(nbit_context* context, int32_t source_type, const void* source, int64_t count, float* amax)
 {
     return guarded([&] {
-        const nbit_context& c = required(context, "context").on_cpu("nbit_amax_compute");
+        const nbit_context& c = required(context, "context");
         const RaiseLargest raise = checked_kernel(scaled_rows_of(instruction_set()).raise, "source_type", source_type);
         const int64_t size = data_type_size(source_type);
         const Region from{"source", source, checked_bytes(count, size)}, to{"amax", amax, sizeof(float)};
         require_memory({from, to});
         require_disjoint(to, from);
 
-        Largest largest;
-        share_out(threads_for(c, from.bytes, 0), count, grain_elements, [&](int64_t begin, int64_t end) {
-            largest.include(amax_of(raise, static_cast<const char*>(source) + begin * size, end - begin, size));
+        c.run(operation::ComputeAmax{source_type, source, count, amax}, [&] {
+            Largest largest;
+            share_out(threads_for(c, from.bytes, 0), count, grain_elements, [&](int64_t begin, int64_t end) {
+                largest.include(amax_of(raise, static_cast<const char*>(source) + begin * size, end - begin, size));
+            });
+            *amax = largest.value();
         });
-        *amax = largest.value();
     });
 }
 
@@ -53,7 +55,7 @@ int32_t nbit_scale_compute(nbit_context* context, int32_t format, int32_t power_
                            const float* amax, int64_t count, float* scale, float* scale_inverse)
 {
     return guarded([&] {
-        required(context, "context").on_cpu("nbit_scale_compute");
+        const nbit_context& c = required(context, "context");
         require_float8_format("format", format);
         const ScaleRule rule{largest_of(format), checked_flag("power_of_two", power_of_two), epsilon, largest_float};
         require_finite("epsilon", epsilon, epsilon >= 0, "finite numbers, 0 or more");
@@ -63,11 +65,13 @@ int32_t nbit_scale_compute(nbit_context* context, int32_t format, int32_t power_
         require_memory({from, to, inverses});
         require_disjoint({to, inverses}, {from});
 
-        const DefaultFloatEnvironment environment;
-        for (int64_t i = 0; i < count; ++i) {
-            scale[i] = rule.scale(amax[i]);
-            scale_inverse[i] = 1 / scale[i];
-        }
+        c.run(operation::ComputeScale{format, rule.power_of_two, epsilon, amax, count, scale, scale_inverse}, [&] {
+            const DefaultFloatEnvironment environment;
+            for (int64_t i = 0; i < count; ++i) {
+                scale[i] = rule.scale(amax[i]);
+                scale_inverse[i] = 1 / scale[i];
+            }
+        });
     });
 }
 
@@ -75,7 +79,7 @@ int32_t nbit_amax_history_update(nbit_context* context, int32_t rule, int32_t al
                                  float* history, int64_t length, int64_t columns, float* scale)
 {
     return guarded([&] {
-        required(context, "context").on_cpu("nbit_amax_history_update");
+        const nbit_context& c = required(context, "context");
         const auto variant =
             checked_choice("rule", rule, NBIT_HISTORY_RULE_UNFUSED, "fused (0), single_tensor (1) and unfused (2)");
         const auto choice =
@@ -90,7 +94,9 @@ int32_t nbit_amax_history_update(nbit_context* context, int32_t rule, int32_t al
         require_memory({rows, scales});
         require_disjoint(rows, scales);
 
-        const DefaultFloatEnvironment environment;
-        update_history({variant, choice, largest_of(format), margin}, {history, length, columns, scale});
+        c.run(operation::UpdateAmaxHistory{rule, algorithm, format, margin, history, length, columns, scale}, [&] {
+            const DefaultFloatEnvironment environment;
+            update_history({variant, choice, largest_of(format), margin}, {history, length, columns, scale});
+        });
     });
 }

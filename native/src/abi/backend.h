@@ -35,6 +35,16 @@ public:
     virtual void run(void* stream, const operation::Linear8Forward& o) const { refuse(stream, o); }
     virtual void run(void* stream, const operation::Linear8Backward& o) const { refuse(stream, o); }
     virtual void run(void* stream, const operation::StepOptimizer& o) const { refuse(stream, o); }
+    virtual void run(void* stream, const operation::ComputeAmax& o) const { refuse(stream, o); }
+    virtual void run(void* stream, const operation::ComputeScale& o) const { refuse(stream, o); }
+    virtual void run(void* stream, const operation::UpdateAmaxHistory& o) const { refuse(stream, o); }
+    virtual void run(void* stream, const operation::QuantizeFloat8& o) const { refuse(stream, o); }
+    virtual void run(void* stream, const operation::QuantizeMxfp8& o) const { refuse(stream, o); }
+    virtual void run(void* stream, const operation::QuantizeFloat8Blocks& o) const { refuse(stream, o); }
+    virtual void run(void* stream, const operation::QuantizeNvfp4& o) const { refuse(stream, o); }
+    virtual void run(void* stream, const operation::TransformHadamard& o) const { refuse(stream, o); }
+    virtual void run(void* stream, const operation::DequantizeScaled& o) const { refuse(stream, o); }
+    virtual void run(void* stream, const operation::MultiplyScaled& o) const { refuse(stream, o); }
 
     // Memory of the device that holds a copy of the host's, for as long as it lives.
     class Constant : public Allocated
@@ -47,15 +57,13 @@ public:
 
     virtual const char* name() const noexcept = 0;
 
-    [[noreturn]] void refuse(const char* operation) const
+private:
+    template <class Operation> [[noreturn]] void refuse(void*, const Operation&) const
     {
         throw Error(NBIT_STATUS_NOT_SUPPORTED_BY_BACKEND,
-                    "%s has no kernel on %s; do the same with operations of libtorch, or on the CPU", operation,
+                    "%s has no kernel on %s; do the same with operations of libtorch, or on the CPU", Operation::name,
                     name());
     }
-
-private:
-    template <class Operation> void refuse(void*, const Operation&) const { refuse(Operation::name); }
 };
 
 } // namespace nbit

@@ -19,6 +19,7 @@ struct Arguments {
     uint8_t* codes;
     void* scales;
 
+    operation::BlockSource block_source() const { return {source_type, source, rows, columns, transpose}; }
     // The matrix that is made.
     ScaledMatrix matrix() const
     {
@@ -91,13 +92,15 @@ int32_t nbit_mxfp8_quantize(nbit_context* context, int32_t source_type, const vo
                             int64_t columns, int32_t format, int32_t scaling, uint8_t* codes, uint8_t* scales)
 {
     return guarded([&] {
-        const nbit_context& c = required(context, "context").on_cpu("nbit_mxfp8_quantize");
+        const nbit_context& c = required(context, "context");
         require_float8_format("format", format);
         require_scaling_among({NBIT_SCALING_MXFP8_1X32, NBIT_SCALING_MXFP8_32X1, NBIT_SCALING_MXFP8_32X32}, scaling,
                               "mxfp8_1x32 (1), mxfp8_32x1 (2) and mxfp8_32x32 (3)");
         const Arguments a{source_type, source, rows, columns, false, format, scaling, codes, scales};
         require_arguments(a, "scales", {});
-        quantize(c, a, block_of(scaling), Mxfp8Blocks(largest_of(format), scales));
+        const ScaledMatrix matrix = a.matrix();
+        c.run(operation::QuantizeMxfp8{a.block_source(), matrix},
+              [&] { quantize(c, a, block_of(scaling), Mxfp8Blocks(largest_of(format), scales)); });
     });
 }
 
@@ -106,7 +109,7 @@ int32_t nbit_float8_block_quantize(nbit_context* context, int32_t source_type, c
                                    int32_t power_of_two, float epsilon, uint8_t* codes, float* scale_inverses)
 {
     return guarded([&] {
-        const nbit_context& c = required(context, "context").on_cpu("nbit_float8_block_quantize");
+        const nbit_context& c = required(context, "context");
         require_float8_format("format", format);
         require_scaling_among({NBIT_SCALING_FLOAT8_1X128, NBIT_SCALING_FLOAT8_128X128}, scaling,
                               "float8_1x128 (4) and float8_128x128 (5)");
@@ -115,8 +118,11 @@ int32_t nbit_float8_block_quantize(nbit_context* context, int32_t source_type, c
                           format,      scaling, codes, scale_inverses};
         const bool rounds_down = checked_flag("power_of_two", power_of_two);
         require_arguments(a, "scale_inverses", {});
-        const ScaleRule rule{largest_of(format), rounds_down, epsilon, largest_number_of(source_type)};
-        quantize(c, a, block_of(scaling), Float8Blocks(rule, scale_inverses));
+        const ScaledMatrix matrix = a.matrix();
+        c.run(operation::QuantizeFloat8Blocks{a.block_source(), matrix, rounds_down, epsilon}, [&] {
+            const ScaleRule rule{largest_of(format), rounds_down, epsilon, largest_number_of(source_type)};
+            quantize(c, a, block_of(scaling), Float8Blocks(rule, scale_inverses));
+        });
     });
 }
 
@@ -125,7 +131,7 @@ int32_t nbit_nvfp4_quantize(nbit_context* context, int32_t source_type, const vo
                             const uint64_t* rounding_seed, uint8_t* codes, uint8_t* scales)
 {
     return guarded([&] {
-        const nbit_context& c = required(context, "context").on_cpu("nbit_nvfp4_quantize");
+        const nbit_context& c = required(context, "context");
         if (block_rows != 1 && block_rows != 16)
             throw Error(NBIT_STATUS_INVALID_ARGUMENT,
                         "block_rows is %lld; allowed are 1, and 16 for blocks of 16 x 16 elements",
@@ -142,11 +148,14 @@ int32_t nbit_nvfp4_quantize(nbit_context* context, int32_t source_type, const vo
         require_memory(amax, "amax");
         require_arguments(a, "scales",
                           {{"amax", amax, sizeof(float)}, {"rounding_seed", rounding_seed, sizeof(uint64_t)}});
-        const DefaultFloatEnvironment environment;
-        Nvfp4Blocks rule(a.matrix(), *amax, block_rows, scales);
-        if (rounding_seed)
-            rule.round_stochastically(scaled_rows_of(instruction_set()).encode_stochastically.find(source_type),
-                                      *rounding_seed);
-        quantize(c, a, {block_rows, block_of(NBIT_SCALING_NVFP4_1X16).columns}, rule);
+        const ScaledMatrix matrix = a.matrix();
+        c.run(operation::QuantizeNvfp4{a.block_source(), matrix, block_rows, amax, rounding_seed}, [&] {
+            const DefaultFloatEnvironment environment;
+            Nvfp4Blocks rule(matrix, *amax, block_rows, scales);
+            if (rounding_seed)
+                rule.round_stochastically(scaled_rows_of(instruction_set()).encode_stochastically.find(source_type),
+                                          *rounding_seed);
+            quantize(c, a, {block_rows, block_of(NBIT_SCALING_NVFP4_1X16).columns}, rule);
+        });
     });
 }

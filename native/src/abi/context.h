@@ -23,11 +23,4 @@ struct nbit_context final : nbit::Allocated {
         if (!backend) return on_cpu();
         backend->run(stream.load(), operation);
     }
-
-    // For what no other device does yet.
-    const nbit_context& on_cpu(const char* operation) const
-    {
-        if (backend) backend->refuse(operation);
-        return *this;
-    }
 };

@@ -59,6 +59,32 @@ void quantize_and_transpose(int32_t threads, const Quantization& job, Largest& l
     });
 }
 
+void quantize(const nbit_context& context, const operation::QuantizeFloat8& o)
+{
+    const int64_t size = data_type_size(o.source_type), count = o.rows * o.columns;
+    const Quantization job{casts_of(instruction_set()).find(o.source_type, o.format),
+                           scaled_rows_of(instruction_set()).transpose,
+                           static_cast<const char*>(o.source),
+                           size,
+                           o.rows,
+                           o.columns,
+                           checked_scale(o.scale),
+                           o.codes,
+                           o.transposed_codes};
+    const int32_t threads = threads_for(context, count * size, count);
+    const bool stream = should_stream(count);
+    Largest largest;
+    if (o.transposed_codes)
+        quantize_and_transpose(threads, job, largest);
+    else
+        share_out(threads, count, grain_elements, [&](int64_t begin, int64_t end) {
+            largest.include(job.cast(job.source + begin * size, end - begin, job.scale, o.codes + begin, stream));
+        });
+    const DefaultFloatEnvironment environment;
+    if (o.scale_inverse) *o.scale_inverse = 1 / job.scale;
+    if (o.amax && largest.value() > *o.amax) *o.amax = largest.value();
+}
+
 } // namespace
 
 int32_t nbit_float8_quantize(nbit_context* context, int32_t source_type, const void* source, int64_t rows,
@@ -66,7 +92,7 @@ int32_t nbit_float8_quantize(nbit_context* context, int32_t source_type, const v
                              uint8_t* transposed_codes, float* scale_inverse, float* amax)
 {
     return guarded([&] {
-        const nbit_context& c = required(context, "context").on_cpu("nbit_float8_quantize");
+        const nbit_context& c = required(context, "context");
         require_number_format("source_type", source_type);
         require_float8_format("format", format);
         const int64_t size = data_type_size(source_type);
@@ -80,27 +106,8 @@ int32_t nbit_float8_quantize(nbit_context* context, int32_t source_type, const v
                         "codes and transposed_codes are null; give the address of memory for one of them");
         require_disjoint({to, across, inverse, maximum}, {from, factor});
 
-        const Quantization job{casts_of(instruction_set()).find(source_type, format),
-                               scaled_rows_of(instruction_set()).transpose,
-                               static_cast<const char*>(source),
-                               size,
-                               rows,
-                               columns,
-                               checked_scale(scale),
-                               codes,
-                               transposed_codes};
-        const int64_t count = rows * columns;
-        const int32_t threads = threads_for(c, from.bytes, count);
-        const bool stream = should_stream(count);
-        Largest largest;
-        if (transposed_codes)
-            quantize_and_transpose(threads, job, largest);
-        else
-            share_out(threads, count, grain_elements, [&](int64_t begin, int64_t end) {
-                largest.include(job.cast(job.source + begin * size, end - begin, job.scale, codes + begin, stream));
-            });
-        const DefaultFloatEnvironment environment;
-        if (scale_inverse) *scale_inverse = 1 / job.scale;
-        if (amax && largest.value() > *amax) *amax = largest.value();
+        const operation::QuantizeFloat8 all{source_type, source,           rows,          columns, format, scale,
+                                            codes,       transposed_codes, scale_inverse, amax};
+        c.run(all, [&] { quantize(c, all); });
     });
 }

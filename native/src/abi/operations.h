@@ -2,6 +2,11 @@
 #pragma once
 #include "nbit/nbit.h"
 
+namespace nbit
+{
+struct ScaledMatrix; // see cpu/float8/scaled_matrix.h
+}
+
 namespace nbit::operation
 {
 
@@ -219,6 +224,107 @@ struct StepOptimizer {
     float* const* absmax1;
     float* const* absmax2;
     const uint64_t* rounding_seeds;
+};
+
+struct ComputeAmax {
+    static constexpr char name[] = "nbit_amax_compute";
+    int32_t source_type;
+    const void* source;
+    int64_t count;
+    float* amax;
+};
+
+struct ComputeScale {
+    static constexpr char name[] = "nbit_scale_compute";
+    int32_t format;
+    bool power_of_two;
+    float epsilon;
+    const float* amax;
+    int64_t count;
+    float* scale;
+    float* scale_inverse;
+};
+
+struct UpdateAmaxHistory {
+    static constexpr char name[] = "nbit_amax_history_update";
+    int32_t rule, algorithm, format;
+    float margin;
+    float* history;
+    int64_t length, columns;
+    float* scale;
+};
+
+struct QuantizeFloat8 {
+    static constexpr char name[] = "nbit_float8_quantize";
+    int32_t source_type;
+    const void* source;
+    int64_t rows, columns;
+    int32_t format;
+    const float* scale;
+    uint8_t* codes;
+    uint8_t* transposed_codes;
+    float* scale_inverse;
+    float* amax;
+};
+
+// What is quantized in blocks: a row-major matrix, or its transpose.
+struct BlockSource {
+    int32_t type;
+    const void* elements;
+    int64_t rows, columns;
+    bool transpose;
+};
+
+struct QuantizeMxfp8 {
+    static constexpr char name[] = "nbit_mxfp8_quantize";
+    BlockSource source;
+    const ScaledMatrix& matrix;
+};
+
+struct QuantizeFloat8Blocks {
+    static constexpr char name[] = "nbit_float8_block_quantize";
+    BlockSource source;
+    const ScaledMatrix& matrix;
+    bool power_of_two;
+    float epsilon;
+};
+
+struct QuantizeNvfp4 {
+    static constexpr char name[] = "nbit_nvfp4_quantize";
+    BlockSource source;
+    const ScaledMatrix& matrix;
+    int64_t block_rows;
+    const float* amax;
+    const uint64_t* rounding_seed;
+};
+
+struct TransformHadamard {
+    static constexpr char name[] = "nbit_hadamard_transform";
+    const uint16_t* source;
+    int64_t rows, columns;
+    uint16_t* target;
+};
+
+struct DequantizeScaled {
+    static constexpr char name[] = "nbit_scaled_dequantize";
+    const ScaledMatrix& matrix;
+    int32_t target_type;
+    void* target;
+};
+
+// Of a[m, k] and b[n, k], or of their transposes.
+struct MultiplyScaled {
+    static constexpr char name[] = "nbit_scaled_multiply";
+    int64_t m, n, k;
+    const ScaledMatrix& a;
+    bool a_transposed;
+    const ScaledMatrix& b;
+    bool b_transposed;
+    int32_t bias_type;
+    const void* bias;
+    bool accumulate;
+    int32_t target_type;
+    void* target;
 };
 
 } // namespace nbit::operation

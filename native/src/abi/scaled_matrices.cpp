@@ -28,6 +28,27 @@ void dequantize_rows(const ScaledMatrix& matrix, DecodeRow decode, int64_t targe
         }
 }
 
+void dequantize(const nbit_context& context, const operation::DequantizeScaled& o, int64_t bytes_read,
+                int64_t bytes_written)
+{
+    const ScaledMatrix& matrix = o.matrix;
+    const int64_t size = data_type_size(o.target_type);
+    auto* const target = static_cast<char*>(o.target);
+    const int32_t threads = threads_for(context, bytes_read, bytes_written);
+    if (matrix.scaling == NBIT_SCALING_TENSOR) {
+        const CastKernel cast = casts_of(instruction_set()).find(matrix.format, o.target_type);
+        const float scale = matrix.common_scale();
+        const bool stream = should_stream(bytes_written);
+        share_out(threads, matrix.rows * matrix.columns, grain_elements, [&](int64_t begin, int64_t end) {
+            cast(matrix.codes + begin, end - begin, scale, target + begin * size, stream);
+        });
+        return;
+    }
+    const DecodeRow decode = scaled_rows_of(instruction_set()).decoder(matrix.format, o.target_type);
+    share_out(threads, matrix.rows, std::max<int64_t>(grain_elements / matrix.columns, 1),
+              [&](int64_t begin, int64_t end) { dequantize_rows(matrix, decode, size, target, begin, end); });
+}
+
 } // namespace
 
 int32_t nbit_scaled_dequantize(nbit_context* context, int32_t format, int32_t scaling, const uint8_t* codes,
@@ -35,7 +56,7 @@ int32_t nbit_scaled_dequantize(nbit_context* context, int32_t format, int32_t sc
                                int32_t target_type, void* target)
 {
     return guarded([&] {
-        const nbit_context& c = required(context, "context").on_cpu("nbit_scaled_dequantize");
+        const nbit_context& c = required(context, "context");
         constexpr ScaledMatrixNames names{"format", "scaling", "codes", "scales", "amax"};
         require_scaling(names, format, scaling);
         require_number_format("target_type", target_type);
@@ -47,19 +68,7 @@ int32_t nbit_scaled_dequantize(nbit_context* context, int32_t format, int32_t sc
         require_disjoint({to}, {from.codes, from.scales, from.amax});
         if (to.bytes == 0) return;
 
-        auto* const bytes = static_cast<char*>(target);
-        const int32_t threads = threads_for(c, from.codes.bytes, to.bytes);
-        if (scaling == NBIT_SCALING_TENSOR) {
-            const CastKernel cast = casts_of(instruction_set()).find(format, target_type);
-            const float scale = matrix.common_scale();
-            const bool stream = should_stream(to.bytes);
-            share_out(threads, rows * columns, grain_elements, [&](int64_t begin, int64_t end) {
-                cast(codes + begin, end - begin, scale, bytes + begin * size, stream);
-            });
-            return;
-        }
-        const DecodeRow decode = scaled_rows_of(instruction_set()).decoder(format, target_type);
-        share_out(threads, rows, std::max<int64_t>(grain_elements / columns, 1),
-                  [&](int64_t begin, int64_t end) { dequantize_rows(matrix, decode, size, bytes, begin, end); });
+        const operation::DequantizeScaled all{matrix, target_type, target};
+        c.run(all, [&] { dequantize(c, all, from.codes.bytes, to.bytes); });
     });
 }

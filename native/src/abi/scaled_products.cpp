@@ -41,7 +41,7 @@ int32_t nbit_scaled_multiply(nbit_context* context, int64_t m, int64_t n, int64_
                              const void* bias, int32_t accumulate, int32_t target_type, void* target)
 {
     return guarded([&] {
-        const nbit_context& c = required(context, "context").on_cpu("nbit_scaled_multiply");
+        const nbit_context& c = required(context, "context");
         require_scaling(names_of_a, a_format, a_scaling);
         require_scaling(names_of_b, b_format, b_scaling);
         const bool turns_a = checked_flag("a_transposed", a_transposed);
@@ -61,7 +61,11 @@ int32_t nbit_scaled_multiply(nbit_context* context, int64_t m, int64_t n, int64_
                          {from_a.codes, from_a.scales, from_a.amax, from_b.codes, from_b.scales, from_b.amax, offsets});
         if (to.bytes == 0) return;
 
-        const Bias8 numbers(bias_type, bias, n);
-        multiply(c, {{left, turns_a}, {right, turns_b}, numbers.data(), adds, target_type, target});
+        c.run(operation::MultiplyScaled{m, n, k, left, turns_a, right, turns_b, bias_type, bias, adds, target_type,
+                                        target},
+              [&] {
+                  const Bias8 numbers(bias_type, bias, n);
+                  multiply(c, {{left, turns_a}, {right, turns_b}, numbers.data(), adds, target_type, target});
+              });
     });
 }

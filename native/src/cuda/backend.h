@@ -1,4 +1,5 @@
-// CUDA contexts: operations of the ABI as calls of the functions that bitsandbytes exports.
+// CUDA contexts: operations of the ABI as calls of the functions that bitsandbytes and, for scaled matrices,
+// Transformer Engine export.
 //
 // What its kernels do otherwise than the ABI says is made good here, or refused with
 // NBIT_STATUS_NOT_SUPPORTED_BY_BACKEND before anything is written:
@@ -6,9 +7,15 @@
 //   - 8-bit RMSprop and Adagrad ignore weight_decay and gradient_scale in the numerator, 8-bit LAMB and LARS have no
 //     trust ratio, others leave norms to the caller, 8-bit AdEMAMix mixes up absmax unless count is a multiple of 256:
 //     all refused;
+//   - Transformer Engine pads and swizzles scales of blocks, or keeps them transposed: see scaled_tensor.h;
+//   - its random Hadamard transform is not part of its stable interface, float8 in blocks has no way back, and what is
+//     called unfused are operations of libtorch: refused;
 //   - sizes are counted in 32 bits and some layouts are not known: refused.
-// What is left are roundings: kernels are built with approximate division and roots, the 4-bit products round factors
-// to their 16-bit type, and optimizers with decoupled weight decay round 16-bit parameters twice.
+// What is left are roundings: bitsandbytes' kernels are built with approximate division and roots, the 4-bit products
+// round factors to their 16-bit type, and optimizers with decoupled weight decay round 16-bit parameters twice.
+// Products of float8 and float4 are added up in tensor cores, which keep fewer bits than float32 within short sums, and
+// NVFP4's two amax are multiplied before the sum is. Stochastic rounding has other random numbers than on the CPU. A
+// scale that is not finite and above 0 is not found out, as that would mean to wait for the device.
 #pragma once
 #include "abi/backend.h"
 #include "cuda/launch.h"
@@ -49,6 +56,7 @@ public:
     // Throws where there is no CUDA runtime, or no such device.
     CudaBackend(Libraries& libraries, int32_t device);
 
+    void run(void* stream, const operation::CastValues& o) const override;
     void run(void* stream, const operation::QuantizeBlocks4& o) const override;
     void run(void* stream, const operation::DequantizeBlocks4& o) const override;
     void run(void* stream, const operation::Linear4Forward& o) const override;
@@ -62,6 +70,15 @@ public:
     void run(void* stream, const operation::MultiplyDequantizeInt8& o) const override;
     void run(void* stream, const operation::Linear8Forward& o) const override;
     void run(void* stream, const operation::StepOptimizer& o) const override;
+    void run(void* stream, const operation::ComputeAmax& o) const override;
+    void run(void* stream, const operation::ComputeScale& o) const override;
+    void run(void* stream, const operation::UpdateAmaxHistory& o) const override;
+    void run(void* stream, const operation::QuantizeFloat8& o) const override;
+    void run(void* stream, const operation::QuantizeMxfp8& o) const override;
+    void run(void* stream, const operation::QuantizeFloat8Blocks& o) const override;
+    void run(void* stream, const operation::QuantizeNvfp4& o) const override;
+    void run(void* stream, const operation::DequantizeScaled& o) const override;
+    void run(void* stream, const operation::MultiplyScaled& o) const override;
     using Backend::run;
 
     std::unique_ptr<const Constant> copy(const void* values, int64_t bytes) const override;

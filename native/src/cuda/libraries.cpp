@@ -84,8 +84,8 @@ String Libraries::describe_runtime()
     String all = text("%s; %d %s", found.summary().c_str(), count, count == 1 ? "device" : "devices");
     for (int32_t device = 0; device < count; ++device) {
         const DeviceProperties p = found.properties(device);
-        all += text("; %d: compute capability %d.%d, %d processors, %zu of %zu MiB free", device, p.major, p.minor,
-                    p.processors, p.free_bytes >> 20, p.total_bytes >> 20);
+        all += text("; %d: compute capability %d.%d, %d processors, %zu of %zu MiB free", device, p.capability.major,
+                    p.capability.minor, p.processors, p.free_bytes >> 20, p.total_bytes >> 20);
     }
     return all;
 }
@@ -112,7 +112,8 @@ String Libraries::describe(int32_t library)
             return text("%s. Used for 4-bit and 8-bit blocks, 4-bit linear layers, LLM.int8() and optimizers on CUDA",
                         bitsandbytes().summary().c_str());
         default:
-            return text("%s. No operation of this version of NBit uses it", transformer_engine().summary().c_str());
+            return text("%s. Used for float8, MXFP8 and NVFP4: amax, scales, quantizers and products on CUDA",
+                        transformer_engine().summary().c_str());
         }
     } catch (const Error& error) {
         return text("not used: %s", error.what());

@@ -17,8 +17,8 @@ constexpr Version oldest{11, 2}; // has cudaMallocAsync
 
 constexpr int32_t error_out_of_memory = 2;                                               // cudaErrorMemoryAllocation
 constexpr int32_t attribute_processors = 16, attribute_major = 75, attribute_minor = 76; // cudaDeviceAttr
-constexpr int32_t copy_kind_to_device = 1, copy_kind_to_host = 2;                        // cudaMemcpyKind
-constexpr uint32_t event_without_timing = 2;                                             // cudaEventDisableTiming
+constexpr int32_t copy_kind_to_device = 1, copy_kind_to_host = 2, copy_kind_within_device = 3; // cudaMemcpyKind
+constexpr uint32_t event_without_timing = 2;                                                   // cudaEventDisableTiming
 
 } // namespace
 
@@ -65,11 +65,18 @@ int32_t Runtime::device_count() const
     return count;
 }
 
+ComputeCapability Runtime::capability(int32_t device) const
+{
+    ComputeCapability found{};
+    check(functions_.attribute(&found.major, attribute_major, device), "cudaDeviceGetAttribute");
+    check(functions_.attribute(&found.minor, attribute_minor, device), "cudaDeviceGetAttribute");
+    return found;
+}
+
 DeviceProperties Runtime::properties(int32_t device) const
 {
     DeviceProperties found{};
-    check(functions_.attribute(&found.major, attribute_major, device), "cudaDeviceGetAttribute");
-    check(functions_.attribute(&found.minor, attribute_minor, device), "cudaDeviceGetAttribute");
+    found.capability = capability(device);
     check(functions_.attribute(&found.processors, attribute_processors, device), "cudaDeviceGetAttribute");
     const int32_t before = current_device();
     set_device(device);
@@ -123,6 +130,15 @@ void Runtime::copy_to_device(void* device, const void* host, int64_t bytes, Stre
 {
     check(functions_.copy(device, host, static_cast<size_t>(bytes), copy_kind_to_device, stream), "cudaMemcpyAsync");
     synchronize(stream);
+}
+
+void Runtime::copy_rows(void* target, int64_t target_pitch, const void* source, int64_t source_pitch, int64_t bytes,
+                        int64_t rows, Stream stream) const
+{
+    if (bytes == 0 || rows == 0) return;
+    check(functions_.copy_rows(target, static_cast<size_t>(target_pitch), source, static_cast<size_t>(source_pitch),
+                               static_cast<size_t>(bytes), static_cast<size_t>(rows), copy_kind_within_device, stream),
+          "cudaMemcpy2DAsync");
 }
 
 void Runtime::fill(void* memory, uint8_t value, int64_t bytes, Stream stream) const

@@ -6,9 +6,12 @@
 namespace nbit::cuda
 {
 
+// What the architecture of a device is called by, such as 9.0.
+using ComputeCapability = Version;
+
 // Of one device.
 struct DeviceProperties {
-    int32_t major, minor; // compute capability
+    ComputeCapability capability;
     int32_t processors;
     size_t free_bytes, total_bytes;
 };
@@ -24,6 +27,7 @@ public:
     const String& summary() const noexcept { return summary_; }
 
     int32_t device_count() const;
+    ComputeCapability capability(int32_t device) const;
     DeviceProperties properties(int32_t device) const;
 
     // Each throws a status for an error of CUDA.
@@ -36,6 +40,9 @@ public:
     void free(void* memory, Stream stream) const noexcept;
     void copy_to_host(void* host, const void* device, int64_t bytes, Stream stream) const;   // both wait until
     void copy_to_device(void* device, const void* host, int64_t bytes, Stream stream) const; // it is done
+    // Within devices' memory: rows of so many bytes, which begin `pitch` bytes after each other.
+    void copy_rows(void* target, int64_t target_pitch, const void* source, int64_t source_pitch, int64_t bytes,
+                   int64_t rows, Stream stream) const;
     void fill(void* memory, uint8_t value, int64_t bytes, Stream stream) const;
     void synchronize(Stream stream) const;
     Event create_event() const;

@@ -36,6 +36,7 @@ struct RuntimeFunctions {
     ForeignFunction<int32_t(void**, size_t, Stream)> malloc_async;
     ForeignFunction<int32_t(void*, Stream)> free_async;
     ForeignFunction<int32_t(void*, const void*, size_t, int32_t, Stream)> copy;
+    ForeignFunction<int32_t(void*, size_t, const void*, size_t, size_t, size_t, int32_t, Stream)> copy_rows;
     ForeignFunction<int32_t(void*, int32_t, size_t, Stream)> fill;
     ForeignFunction<int32_t(Stream)> synchronize;
     ForeignFunction<int32_t(Event*, uint32_t)> create_event;
@@ -59,6 +60,7 @@ struct RuntimeFunctions {
         visit(malloc_async, "cudaMallocAsync", "11.2");
         visit(free_async, "cudaFreeAsync", "11.2");
         visit(copy, "cudaMemcpyAsync", "2.0");
+        visit(copy_rows, "cudaMemcpy2DAsync", "2.0");
         visit(fill, "cudaMemsetAsync", "3.2");
         visit(synchronize, "cudaStreamSynchronize", "2.0");
         visit(create_event, "cudaEventCreateWithFlags", "3.1");

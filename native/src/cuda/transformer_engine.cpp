@@ -108,6 +108,8 @@ Type type_of(int32_t data_type)
         return Type::float8_e5m2;
     case NBIT_DATA_TYPE_FLOAT8_E8M0FNU:
         return Type::float8_e8m0;
+    case NBIT_DATA_TYPE_FLOAT4_E2M1FN_X2:
+        return Type::float4_e2m1;
     default:
         throw Error(NBIT_STATUS_NOT_SUPPORTED_BY_BACKEND, "Transformer Engine has no type %d (%s)", data_type,
                     data_type_name(data_type));
@@ -118,16 +120,23 @@ Tensor::Tensor(const TransformerEngine& engine, ScalingMode mode) : engine_(engi
 {
 }
 
-void Tensor::set(TensorParameter parameter, void* data, Type type, const Shape& shape)
+void Tensor::set(TensorParameter parameter, const void* data, Type type, const Shape& shape)
 {
-    const BasicTensor basic{data, type, shape};
+    const BasicTensor basic{const_cast<void*>(data), type, shape};
     if (engine_.set_tensor_param_v2.is_there())
         engine_.set_tensor_param_v2(handle_, parameter, &basic, sizeof(basic));
     else
         engine_.set_tensor_param(&handle_, parameter, &basic);
 }
 
-void Tensor::set(TensorParameter parameter, void* data, Type type, std::initializer_list<int64_t> extents)
+void Tensor::set_with_swizzled_scales()
+{
+    constexpr uint8_t yes = 1;
+    set_if_known(
+        [&] { engine_.set_tensor_param_v2(handle_, TensorParameter::with_swizzled_scales, &yes, sizeof(yes)); });
+}
+
+void Tensor::set(TensorParameter parameter, const void* data, Type type, std::initializer_list<int64_t> extents)
 {
     size_t sizes[Shape::most_dimensions], dimensions = 0;
     for (const int64_t extent : extents) {
@@ -139,6 +148,15 @@ void Tensor::set(TensorParameter parameter, void* data, Type type, std::initiali
         sizes[dimensions++] = static_cast<size_t>(extent);
     }
     set(parameter, data, type, engine_.make_shape(sizes, dimensions));
+}
+
+void transpose(const TransformerEngine& engine, Type type, const void* source, int64_t rows, int64_t columns,
+               void* target, Stream stream)
+{
+    Tensor from(engine), to(engine);
+    from.set(TensorParameter::rowwise_data, source, type, {rows, columns});
+    to.set(TensorParameter::rowwise_data, target, type, {columns, rows});
+    engine.transpose(from.handle(), to.handle(), stream);
 }
 
 int64_t byte_count(Type type, const Shape& shape)

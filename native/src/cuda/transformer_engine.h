@@ -40,8 +40,11 @@ public:
     Tensor& operator=(const Tensor&) = delete;
 
     Handle handle() const noexcept { return handle_; }
-    void set(TensorParameter parameter, void* data, Type type, const Shape& shape);
-    void set(TensorParameter parameter, void* data, Type type, std::initializer_list<int64_t> extents);
+    // Memory that the functions that take the tensor as an output write.
+    void set(TensorParameter parameter, const void* data, Type type, const Shape& shape);
+    void set(TensorParameter parameter, const void* data, Type type, std::initializer_list<int64_t> extents);
+    // Throws where this version has no such scales.
+    void set_with_swizzled_scales();
 
     Shape shape() const { return engine_.tensor_shape(handle_); }
     Type type() const { return engine_.tensor_type(handle_); }
@@ -51,6 +54,16 @@ private:
     const TransformerEngine& engine_;
     Handle handle_;
 };
+
+// set(), whose exception says that this version does not know what is to be set.
+template <class Set> void set_if_known(const Set& set)
+{
+    try {
+        set();
+    } catch (const Error& error) {
+        throw Error(NBIT_STATUS_NOT_SUPPORTED_BY_BACKEND, "this Transformer Engine cannot do it: %s", error.what());
+    }
+}
 
 // An NVTEQuantizationConfig.
 class QuantizationConfig
@@ -72,7 +85,7 @@ public:
 private:
     template <class T> void set_bytes(QuantizationAttribute attribute, const T& value)
     {
-        engine_.set_quantization_config_attribute(handle_, attribute, &value, sizeof(value));
+        set_if_known([&] { engine_.set_quantization_config_attribute(handle_, attribute, &value, sizeof(value)); });
     }
 
     const TransformerEngine& engine_;
@@ -96,12 +109,16 @@ public:
 private:
     template <class T> void set_bytes(MatmulAttribute attribute, const T& value)
     {
-        engine_.set_matmul_config_attribute(handle_, attribute, &value, sizeof(value));
+        set_if_known([&] { engine_.set_matmul_config_attribute(handle_, attribute, &value, sizeof(value)); });
     }
 
     const TransformerEngine& engine_;
     Handle handle_;
 };
+
+// target[columns, rows] = the transpose of source[rows, columns].
+void transpose(const TransformerEngine& engine, Type type, const void* source, int64_t rows, int64_t columns,
+               void* target, Stream stream);
 
 // The bytes of a tensor of such a shape; throws where they cannot be counted.
 int64_t byte_count(Type type, const Shape& shape);

@@ -1,6 +1,6 @@
 // The functions of libtransformer_engine.so that NBit calls.
 #pragma once
-#include "cuda/foreign_function.h"
+#include "cuda/runtime_functions.h"
 #include "cuda/transformer_engine_types.h"
 
 namespace nbit::cuda
@@ -21,6 +21,18 @@ struct TransformerEngineFunctions {
     ForeignFunction<te::Handle()> create_matmul_config;
     ForeignFunction<void(te::Handle, te::MatmulAttribute, const void*, size_t)> set_matmul_config_attribute;
     ForeignFunction<void(te::Handle)> destroy_matmul_config;
+    ForeignFunction<void(te::Handle, te::Handle, Stream)> compute_amax;
+    ForeignFunction<void(te::Handle, te::Handle, Stream)> compute_scale_from_amax;
+    ForeignFunction<void(te::Handle, te::Handle, te::Handle, te::Handle, const char*, te::Type, float, Stream)>
+        update_history;
+    ForeignFunction<void(te::Handle, const te::HandleVector*, const te::HandleVector*, const char*, te::Type, float,
+                         Stream)>
+        update_histories;
+    ForeignFunction<void(te::Handle, te::Handle, te::Handle, Stream)> quantize;
+    ForeignFunction<void(te::Handle, te::Handle, Stream)> dequantize, transpose, swizzle_scaling_factors;
+    ForeignFunction<void(int32_t, int32_t, const float*, te::Handle, te::Handle, const float*, te::Handle, te::Handle,
+                         te::Handle, te::Handle, Stream)>
+        multiply;
 
     // visit(function, its symbol, since which version), for all functions.
     template <class Visit> void for_each_function(Visit&& visit)
@@ -39,6 +51,15 @@ struct TransformerEngineFunctions {
         visit(create_matmul_config, "nvte_create_matmul_config", "2.8");
         visit(set_matmul_config_attribute, "nvte_set_matmul_config_attribute", "2.8");
         visit(destroy_matmul_config, "nvte_destroy_matmul_config", "2.8");
+        visit(compute_amax, "nvte_compute_amax", "2.2");
+        visit(compute_scale_from_amax, "nvte_compute_scale_from_amax", "2.2");
+        visit(update_history, "nvte_delayed_scaling_recipe_amax_and_scale_update", "1.x");
+        visit(update_histories, "nvte_delayed_scaling_recipe_amax_and_scale_update_after_reduction", "1.x");
+        visit(quantize, "nvte_quantize_v2", "2.3");
+        visit(dequantize, "nvte_dequantize", "2.0");
+        visit(transpose, "nvte_transpose", "1.x");
+        visit(swizzle_scaling_factors, "nvte_swizzle_scaling_factors", "2.0");
+        visit(multiply, "nvte_cublas_gemm_v2", "2.8");
     }
 };
 

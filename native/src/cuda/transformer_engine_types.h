@@ -39,6 +39,7 @@ enum class TensorParameter : int32_t {
     rowwise_scale_inverse = 4,
     columnwise_scale_inverse = 5,
     columnwise_amax = 6,
+    with_swizzled_scales = 7, // uint8: scales are in the order that products read them in
 };
 
 // NVTEQuantizationConfigAttribute
@@ -50,6 +51,7 @@ enum class QuantizationAttribute : int32_t {
     two_dimensional_nvfp4 = 5,     // uint8, as all below
     stochastic_rounding = 6,
     fast_math = 7,
+    two_dimensional_mxfp8 = 10,
 };
 
 // NVTEMatmulConfigAttribute
@@ -81,6 +83,12 @@ static_assert(sizeof(BasicTensor) == 144 && offsetof(BasicTensor, data) == 0 && 
               offsetof(BasicTensor, shape) == 16);
 
 using Handle = void*; // NVTETensor, NVTEQuantizationConfig, NVTEMatmulConfig
+
+// A std::vector<NVTETensor> of libstdc++ that belongs to the caller: three pointers, whose address is what a parameter
+// of that type is (Itanium C++ ABI 3.1.2.3, as its destructor is not trivial).
+struct HandleVector {
+    const Handle *begin, *end, *end_of_memory;
+};
 
 // Of whole elements: float4 has two in a byte and no size of its own.
 constexpr int64_t type_size(Type type) noexcept

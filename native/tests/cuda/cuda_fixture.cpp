@@ -40,6 +40,7 @@ CudaTest::~CudaTest()
         device_.free(memory);
     EXPECT_EQ(device_.live_allocations(), 0u);
     EXPECT_EQ(device_.live_events(), 0u);
+    EXPECT_EQ(engine_.live_objects(), 0u) << "a tensor or a config was not destroyed";
     EXPECT_EQ(device_.current(), 0) << "a call has left another device current";
     fake::handler() = nullptr;
 }
@@ -52,6 +53,12 @@ void CudaTest::handle(const fake::Call& call)
         throw_it();
     }
     if (std::strcmp(call.library, "cuda_runtime") == 0) return device_.answer(call);
+    if (std::strcmp(call.library, "transformer_engine") == 0) {
+        FakeDevice::Work work = engine_.answer(call);
+        if (!work) return; // done by the host
+        EXPECT_EQ(device_.current(), device_index) << call.function;
+        return device_.enqueue(stream_of(call), std::move(work));
+    }
     EXPECT_EQ(device_.current(), device_index) << call.function;
     if (call.function == "get_context") return call.give<void*>(this);
     if (call.result) call.give<int32_t>(0);

@@ -2,6 +2,7 @@
 #pragma once
 #include "../abi.h"
 #include "../inputs.h"
+#include "fake_engine.h"
 #include "fake_kernels.h"
 
 #include <gtest/gtest.h>
@@ -28,6 +29,7 @@ protected:
 
     nbit_context* context() const { return context_.get(); }
     FakeDevice& device() { return device_; }
+    FakeEngine& engine() { return engine_; }
     const std::vector<Recorded>& calls() const { return calls_; }
     void forget_calls() { calls_.clear(); }
     // Of libraries other than the CUDA runtime.
@@ -56,6 +58,7 @@ private:
     void handle(const fake::Call& call);
 
     FakeDevice device_;
+    FakeEngine engine_;
     std::vector<Recorded> calls_;
     std::vector<void*> uploaded_;
     void* cublas_stream_ = nullptr;

@@ -102,29 +102,6 @@ TEST_F(CudaErrors, NativeMemoryThatCannotBeHadIsAStatusAndNothingLeaks)
     EXPECT_EQ(status, NBIT_STATUS_OK);
 }
 
-// Before anything else is looked at: pointers into a device's memory must not reach kernels of the CPU.
-TEST_F(CudaErrors, ScaledMatricesAreLeftToTheCpu)
-{
-    nbit_context* c = context();
-    const std::map<std::string, int32_t> statuses = {
-        {"nbit_amax_compute", nbit_amax_compute(c, float32, nullptr, 1, nullptr)},
-        {"nbit_scale_compute", nbit_scale_compute(c, 0, 0, 0, nullptr, 1, nullptr, nullptr)},
-        {"nbit_amax_history_update", nbit_amax_history_update(c, 0, 0, 0, 0, nullptr, 1, 1, nullptr)},
-        {"nbit_float8_quantize",
-         nbit_float8_quantize(c, float32, nullptr, 1, 1, 0, nullptr, nullptr, nullptr, nullptr, nullptr)},
-        {"nbit_mxfp8_quantize", nbit_mxfp8_quantize(c, float32, nullptr, 1, 1, 0, 0, nullptr, nullptr)},
-        {"nbit_float8_block_quantize",
-         nbit_float8_block_quantize(c, float32, nullptr, 1, 1, 0, 0, 0, 0, 0, nullptr, nullptr)},
-        {"nbit_nvfp4_quantize",
-         nbit_nvfp4_quantize(c, float32, nullptr, 1, 1, 0, 1, nullptr, nullptr, nullptr, nullptr)},
-        {"nbit_hadamard_transform", nbit_hadamard_transform(c, nullptr, 1, 1, nullptr)},
-        {"nbit_scaled_dequantize", nbit_scaled_dequantize(c, 0, 0, nullptr, 1, 1, nullptr, nullptr, float32, nullptr)},
-        {"nbit_scaled_multiply", nbit_scaled_multiply(c, 1, 1, 1, 0, 0, nullptr, nullptr, nullptr, 0, 0, 0, nullptr,
-                                                      nullptr, nullptr, 0, float32, nullptr, 0, float32, nullptr)}};
-    for (const auto& [name, status] : statuses)
-        EXPECT_EQ(status, NBIT_STATUS_NOT_SUPPORTED_BY_BACKEND) << name;
-}
-
 using CudaStreams = CudaTest;
 
 TEST_F(CudaStreams, OnTheDefaultStreamNothingHasToBeOrdered)
@@ -174,14 +151,12 @@ TEST(CudaContexts, EveryExportWithAContextHasItsPlace)
         "nbit_blocks4_quantize", "nbit_blocks4_dequantize", "nbit_linear4_forward", "nbit_blocks8_quantize",
         "nbit_blocks8_dequantize", "nbit_absmax_quantize", "nbit_absmax_dequantize", "nbit_rows8_quantize",
         "nbit_int8_multiply", "nbit_int8_product_dequantize", "nbit_int8_multiply_dequantize", "nbit_linear8_forward",
-        "nbit_optimizer_step",
+        "nbit_optimizer_step", "nbit_values_cast", "nbit_amax_compute", "nbit_scale_compute",
+        "nbit_amax_history_update", "nbit_float8_quantize", "nbit_mxfp8_quantize", "nbit_float8_block_quantize",
+        "nbit_nvfp4_quantize", "nbit_scaled_dequantize", "nbit_scaled_multiply",
         // left to others
-        "nbit_values_cast", "nbit_linear4_backward", "nbit_rows8_dequantize", "nbit_columns8_quantize",
-        "nbit_linear8_backward",
-        // left to the CPU
-        "nbit_amax_compute", "nbit_scale_compute", "nbit_amax_history_update", "nbit_float8_quantize",
-        "nbit_mxfp8_quantize", "nbit_float8_block_quantize", "nbit_nvfp4_quantize", "nbit_hadamard_transform",
-        "nbit_scaled_dequantize", "nbit_scaled_multiply"};
+        "nbit_linear4_backward", "nbit_rows8_dequantize", "nbit_columns8_quantize", "nbit_linear8_backward",
+        "nbit_hadamard_transform"};
     std::ifstream file(NBIT_HEADER);
     const std::string header{std::istreambuf_iterator<char>(file), {}};
     ASSERT_FALSE(header.empty());

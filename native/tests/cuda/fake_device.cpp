@@ -80,6 +80,23 @@ void FakeDevice::copy(const fake::Call& call)
     enqueue(call.pointer("stream"), [=] { std::memcpy(target, source, bytes); });
 }
 
+void FakeDevice::copy_rows(const fake::Call& call)
+{
+    auto* target = call.pointer<char>("target");
+    const auto* source = call.pointer<char>("source");
+    constexpr int32_t within_device = 3;
+    const size_t target_pitch = call.size("target_pitch"), source_pitch = call.size("source_pitch");
+    const size_t width = call.size("width"), height = call.size("height");
+    int32_t device = 0;
+    if (call.integer("kind") != within_device || !find(source, &device) || !find(target, &device) ||
+        width > target_pitch || width > source_pitch)
+        return call.give(invalid_value);
+    enqueue(call.pointer("stream"), [=] {
+        for (size_t row = 0; row < height; ++row)
+            std::memcpy(target + row * target_pitch, source + row * source_pitch, width);
+    });
+}
+
 void FakeDevice::give_attributes(const fake::Call& call) const
 {
     const void* address = call.pointer("pointer");
@@ -104,7 +121,7 @@ void FakeDevice::answer(const fake::Call& call)
     if (name == "cudaSetDevice") current_ = call.integer("device");
     if (name == "cudaDeviceGetAttribute")
         *call.pointer<int32_t>("value") =
-            std::map<int32_t, int32_t>{{16, 132}, {75, 9}, {76, 0}}.at(call.integer("attribute"));
+            std::map<int32_t, int32_t>{{16, 132}, {75, major}, {76, minor}}.at(call.integer("attribute"));
     if (name == "cudaMemGetInfo") {
         *call.pointer<size_t>("free") = size_t{70} << 30;
         *call.pointer<size_t>("total") = size_t{80} << 30;
@@ -119,6 +136,7 @@ void FakeDevice::answer(const fake::Call& call)
     if (name == "cudaFreeAsync")
         enqueue(call.pointer("stream"), [this, memory = call.pointer("pointer")] { free(memory); });
     if (name == "cudaMemcpyAsync") copy(call);
+    if (name == "cudaMemcpy2DAsync") copy_rows(call);
     if (name == "cudaMemsetAsync")
         enqueue(call.pointer("stream"), [memory = call.pointer("memory"), value = call.integer("value"),
                                          bytes = call.size("bytes")] { std::memset(memory, value, bytes); });

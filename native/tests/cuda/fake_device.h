@@ -33,6 +33,7 @@ public:
     size_t live_events() const { return events_.size(); }
 
     int32_t version = 13000, device_count = 2;
+    int32_t major = 9, minor = 0; // compute capability of all devices
     // The next call of this function fails with this error.
     std::string failing_function;
     int32_t failing_error = 0;
@@ -51,6 +52,7 @@ private:
     Queue& stream_of(void* stream) { return streams_[stream]; }
     void run(void* stream, size_t until);
     void copy(const fake::Call& call);
+    void copy_rows(const fake::Call& call);
     void give_attributes(const fake::Call& call) const;
 
     int32_t current_ = 0;

@@ -4,6 +4,7 @@
 #include "cuda_fixture.h"
 #include "gpu/checks.h"
 
+#include <filesystem>
 #include <sstream>
 
 namespace nbit::test
@@ -27,6 +28,8 @@ protected:
         gpu::check_blocks(checks);
         gpu::check_products(checks);
         gpu::check_optimizers(checks);
+        gpu::check_golden_float8(checks, golden_directory());
+        gpu::check_scaled_matrices(checks);
         has_failed_ = checks.has_failed();
         std::ostringstream out;
         checks.print(out);
@@ -35,15 +38,28 @@ protected:
     bool has_failed_ = false;
 };
 
-TEST_F(CudaGpuChecks, PassWhereAllIsRight)
+class CudaGpuChecksOfDevices : public CudaGpuChecks, public testing::WithParamInterface<int32_t>
 {
+};
+
+TEST_P(CudaGpuChecksOfDevices, PassWhereAllIsRight)
+{
+    device().major = GetParam();
     const std::string table = run();
     EXPECT_FALSE(has_failed_) << table;
     for (const char* group :
          {"golden: quantize to 8 bits", "special blocks", "dequantize nested 4 bits", "4-bit layers", "int8 products",
-          "int8 rows", "optimizers with 32-bit states", "optimizers with 8-bit states"})
+          "int8 rows", "optimizers with 32-bit states", "optimizers with 8-bit states", "amax", "quantize float8",
+          "quantize mxfp8", "quantize nvfp4", "products of float8 in blocks", "products of nvfp4"})
+        EXPECT_NE(table.find(group), std::string::npos) << group << " is missing in\n" << table;
+    if (!std::filesystem::exists(golden_directory() + "/float8")) return;
+    for (const char* group : {"golden: casts to float8", "golden: scales of amax", "golden: amax histories",
+                              "golden: float8 of layers", "golden: float8 products", "golden: quantize mxfp8",
+                              "golden: quantize float8_block", "golden: products of nvfp4"})
         EXPECT_NE(table.find(group), std::string::npos) << group << " is missing in\n" << table;
 }
+
+INSTANTIATE_TEST_SUITE_P(ComputeCapabilities, CudaGpuChecksOfDevices, testing::Values(9, 10));
 
 TEST_F(CudaGpuChecks, FailWhereAKernelIsWrong)
 {

@@ -243,12 +243,7 @@ INSTANTIATE_TEST_SUITE_P(
                 [](nbit_context* on, const std::vector<void*>& a) {
                     return nbit_rows8_dequantize(on, int8(a[0]), number(a[1]), 8, 8, float16, a[2]);
                 },
-                "nbit_rows8_dequantize"},
-        Refused{"Cast",
-                [](nbit_context* on, const std::vector<void*>& a) {
-                    return nbit_values_cast(on, float32, a[0], 8, float16, a[1], number(a[2]), number(a[3]));
-                },
-                "nbit_values_cast"}),
+                "nbit_rows8_dequantize"}),
     [](const auto& test) { return std::string(test.param.name); });
 
 } // namespace

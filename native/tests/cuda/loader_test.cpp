@@ -71,7 +71,7 @@ TEST_F(CudaLoader, TakesThePathOfTheEnvironmentsVariable)
     const Variable bitsandbytes("NBIT_BITSANDBYTES_LIBRARY", NBIT_FAKE_BITSANDBYTES);
     Libraries libraries;
     EXPECT_CONTAINS(describe(libraries, NBIT_CUDA_LIBRARY_RUNTIME),
-                    std::string(NBIT_FAKE_CUDART) + ", version 13.0, all 19 functions that NBit uses; 2 devices; 0: "
+                    std::string(NBIT_FAKE_CUDART) + ", version 13.0, all 20 functions that NBit uses; 2 devices; 0: "
                                                     "compute capability 9.0, 132 processors, 71680 of 81920 MiB free");
     EXPECT_CONTAINS(describe(libraries, NBIT_CUDA_LIBRARY_BITSANDBYTES),
                     std::string(NBIT_FAKE_BITSANDBYTES) + ", version 0.50 or later by its functions, all 61 functions");

@@ -15,31 +15,9 @@ using cuda::Libraries;
 namespace te = cuda::te;
 namespace fs = std::filesystem;
 
-// A tensor of the fake library.
-struct FakeTensor {
-    int32_t mode = 0;
-    std::map<int32_t, te::BasicTensor> parameters;
-};
-
 class CudaTransformerEngine : public CudaTest
 {
 protected:
-    CudaTransformerEngine()
-    {
-        const fake::Handler others = fake::handler();
-        fake::handler() = [this, others](const fake::Call& call) {
-            if (std::strcmp(call.library, "transformer_engine") != 0 || call.function == throwing_function)
-                return others(call);
-            engine_calls.push_back(call);
-            answer(call);
-        };
-    }
-    ~CudaTransformerEngine() override
-    {
-        EXPECT_TRUE(tensors.empty()) << "a tensor was not destroyed";
-        EXPECT_EQ(configs, 0) << "a config was not destroyed";
-    }
-
     static std::unique_ptr<Libraries> with_engine(const char* path)
     {
         auto libraries = std::make_unique<Libraries>();
@@ -51,52 +29,7 @@ protected:
     {
         return libraries.describe(NBIT_CUDA_LIBRARY_TRANSFORMER_ENGINE).c_str();
     }
-    const fake::Call& last_call() const { return engine_calls.back(); }
-
-    std::vector<fake::Call> engine_calls;
-    std::map<void*, std::unique_ptr<FakeTensor>> tensors;
-    std::map<int32_t, Bytes> attributes; // of the last config
-    int configs = 0;
-
-private:
-    void answer(const fake::Call& call)
-    {
-        const std::string& name = call.function;
-        if (name == "nvte_create_tensor") {
-            auto created = std::make_unique<FakeTensor>();
-            created->mode = call.integer("mode");
-            call.give<void*>(created.get());
-            tensors[created.get()] = std::move(created);
-        }
-        if (name == "nvte_destroy_tensor") tensors.erase(call.pointer("tensor"));
-        if (name == "nvte_set_tensor_param") // takes the address of the handle
-            tensors.at(*call.pointer<void*>("tensor"))->parameters[call.integer("param")] =
-                *call.pointer<te::BasicTensor>("basic");
-        if (name == "nvte_set_tensor_param_v2") {
-            ASSERT_EQ(call.size("bytes"), sizeof(te::BasicTensor));
-            tensors.at(call.pointer("tensor"))->parameters[call.integer("param")] =
-                *call.pointer<te::BasicTensor>("buf");
-        }
-        if (name == "nvte_make_shape") {
-            fake::Shape shape{};
-            shape.dimensions = call.size("ndim");
-            std::copy_n(call.pointer<size_t>("data"), shape.dimensions, shape.extents);
-            call.give(shape);
-        }
-        if (name == "nvte_tensor_shape") call.give(rowwise(call).shape);
-        if (name == "nvte_tensor_type") call.give(rowwise(call).type);
-        if (name == "nvte_tensor_data") call.give(rowwise(call).data);
-        if (name.ends_with("_config") && name.starts_with("nvte_create")) {
-            ++configs;
-            call.give<void*>(&configs);
-        }
-        if (name.ends_with("_config") && name.starts_with("nvte_destroy")) --configs;
-        if (name.ends_with("_config_attribute")) {
-            const auto* value = call.pointer<unsigned char>("buf");
-            attributes[call.integer("attr")] = Bytes(value, value + call.size("bytes"));
-        }
-    }
-    const te::BasicTensor& rowwise(const fake::Call& call) { return tensors.at(call.pointer("tensor"))->parameters[0]; }
+    std::map<int32_t, Bytes> attributes_of(te::Handle config) { return engine().config(config).attributes; }
 };
 
 class CudaTransformerEngineVersions : public CudaTransformerEngine, public testing::WithParamInterface<const char*>
@@ -107,23 +40,23 @@ class CudaTransformerEngineVersions : public CudaTransformerEngine, public testi
 TEST_P(CudaTransformerEngineVersions, TensorsDescribeMemory)
 {
     const auto libraries = with_engine(GetParam());
-    const cuda::TransformerEngine& engine = libraries->transformer_engine();
+    const cuda::TransformerEngine& library = libraries->transformer_engine();
     float scale = 0;
     Bytes codes(6);
-    te::Tensor tensor(engine, te::ScalingMode::mxfp8_1d);
+    te::Tensor tensor(library, te::ScalingMode::mxfp8_1d);
     tensor.set(te::TensorParameter::rowwise_data, codes.data(), te::Type::float8_e4m3, {2, 3});
     tensor.set(te::TensorParameter::scale, &scale, te::Type::float32, {1});
-    const FakeTensor& made = *tensors.at(tensor.handle());
+    const FakeTensor& made = engine().tensor(tensor.handle());
     EXPECT_EQ(made.mode, 1);
     ASSERT_EQ(made.parameters.size(), 2u);
-    const te::BasicTensor &data = made.parameters.at(0), &of_scale = made.parameters.at(2);
+    const FakeBasicTensor &data = made.parameters.at(0), &of_scale = made.parameters.at(2);
     EXPECT_EQ(data.data, codes.data());
-    EXPECT_EQ(static_cast<int32_t>(data.type), 7);
+    EXPECT_EQ(data.type, 7);
     EXPECT_EQ(data.shape.dimensions, 2u);
     EXPECT_EQ(data.shape.extents[0], 2u);
     EXPECT_EQ(data.shape.extents[1], 3u);
     EXPECT_EQ(of_scale.data, &scale);
-    EXPECT_EQ(static_cast<int32_t>(of_scale.type), 4);
+    EXPECT_EQ(of_scale.type, 4);
     EXPECT_EQ(of_scale.shape.dimensions, 1u);
     EXPECT_EQ(tensor.data(), codes.data());
     EXPECT_EQ(tensor.type(), te::Type::float8_e4m3);
@@ -137,23 +70,23 @@ INSTANTIATE_TEST_SUITE_P(All, CudaTransformerEngineVersions,
 TEST_F(CudaTransformerEngine, AttributesOfConfigsHaveTheWidthsOfTheirTypes)
 {
     const auto libraries = with_engine(NBIT_FAKE_TRANSFORMER_ENGINE);
-    const cuda::TransformerEngine& engine = libraries->transformer_engine();
-    const te::Tensor noop(engine);
+    const cuda::TransformerEngine& library = libraries->transformer_engine();
+    const te::Tensor noop(library);
     {
-        te::QuantizationConfig config(engine);
+        te::QuantizationConfig config(library);
         config.set(te::QuantizationAttribute::force_power_of_two_scales, true);
         config.set(te::QuantizationAttribute::amax_epsilon, 0.5f);
         config.set(te::QuantizationAttribute::noop_tensor, noop);
-        EXPECT_EQ(attributes, (std::map<int32_t, Bytes>{{0, {1}},
-                                                        {1, bytes_of(std::vector<float>{0.5f})},
-                                                        {2, bytes_of(std::vector<void*>{noop.handle()})}}));
+        EXPECT_EQ(attributes_of(config.handle()),
+                  (std::map<int32_t, Bytes>{{0, {1}},
+                                            {1, bytes_of(std::vector<float>{0.5f})},
+                                            {2, bytes_of(std::vector<void*>{noop.handle()})}}));
     }
-    attributes.clear();
-    te::MatmulConfig config(engine);
+    te::MatmulConfig config(library);
     config.set(te::MatmulAttribute::bias_tensor, noop);
     config.set(te::MatmulAttribute::split_accumulator, true);
     config.set(te::MatmulAttribute::processor_count, 7);
-    EXPECT_EQ(attributes,
+    EXPECT_EQ(attributes_of(config.handle()),
               (std::map<int32_t, Bytes>{
                   {0, bytes_of(std::vector<void*>{noop.handle()})}, {5, {1}}, {6, bytes_of(std::vector<int32_t>{7})}}));
 }
@@ -161,13 +94,14 @@ TEST_F(CudaTransformerEngine, AttributesOfConfigsHaveTheWidthsOfTheirTypes)
 TEST_F(CudaTransformerEngine, WorkspacesAreAskedForAndThenGiven)
 {
     const auto libraries = with_engine(NBIT_FAKE_TRANSFORMER_ENGINE);
-    const cuda::TransformerEngine& engine = libraries->transformer_engine();
+    const cuda::TransformerEngine& library = libraries->transformer_engine();
     const cuda::Launch launch(libraries->runtime(), device_index, stream);
     std::vector<void*> given;
-    te::with_workspace(engine, launch, [&](te::Handle workspace) {
-        te::BasicTensor& basic = tensors.at(workspace)->parameters[0];
+    te::with_workspace(library, launch, [&](te::Handle workspace) {
+        constexpr int32_t float32 = 4;
+        FakeBasicTensor& basic = engine().tensor(workspace).parameters[0];
         given.push_back(basic.data);
-        if (!basic.data) basic = {nullptr, te::Type::float32, {{3, 5}, 2}};
+        if (!basic.data) basic = {nullptr, float32, {{3, 5}, 2}};
     });
     ASSERT_EQ(given.size(), 2u);
     EXPECT_EQ(given[0], nullptr);
@@ -193,11 +127,11 @@ TEST_F(CudaTransformerEngine, AWorkspaceOfNothingIsNotAllocated)
 TEST_F(CudaTransformerEngine, ItsExceptionsAreStatusesAndItsObjectsAreReleased)
 {
     const auto libraries = with_engine(NBIT_FAKE_TRANSFORMER_ENGINE);
-    const cuda::TransformerEngine& engine = libraries->transformer_engine();
+    const cuda::TransformerEngine& library = libraries->transformer_engine();
     throwing_function = "nvte_set_tensor_param_v2";
     throw_it = [] { throw std::runtime_error("/src/common.cu:12 in function f: Assertion failed"); };
     try {
-        te::Tensor tensor(engine);
+        te::Tensor tensor(library);
         tensor.set(te::TensorParameter::amax, nullptr, te::Type::float32, {1});
         FAIL();
     } catch (const Error& error) {
@@ -222,9 +156,11 @@ TEST_F(CudaTransformerEngine, ShapesThatNoTensorHasAreInvalid)
 TEST_F(CudaTransformerEngine, TypesAreThoseOfVersionsSince24)
 {
     const std::map<int32_t, int32_t> expected = {
-        {NBIT_DATA_TYPE_UINT8, 0},         {NBIT_DATA_TYPE_INT32, 2},       {NBIT_DATA_TYPE_INT64, 3},
-        {NBIT_DATA_TYPE_FLOAT32, 4},       {NBIT_DATA_TYPE_FLOAT16, 5},     {NBIT_DATA_TYPE_BFLOAT16, 6},
-        {NBIT_DATA_TYPE_FLOAT8_E4M3FN, 7}, {NBIT_DATA_TYPE_FLOAT8_E5M2, 8}, {NBIT_DATA_TYPE_FLOAT8_E8M0FNU, 9}};
+        {NBIT_DATA_TYPE_UINT8, 0},          {NBIT_DATA_TYPE_INT32, 2},
+        {NBIT_DATA_TYPE_INT64, 3},          {NBIT_DATA_TYPE_FLOAT32, 4},
+        {NBIT_DATA_TYPE_FLOAT16, 5},        {NBIT_DATA_TYPE_BFLOAT16, 6},
+        {NBIT_DATA_TYPE_FLOAT8_E4M3FN, 7},  {NBIT_DATA_TYPE_FLOAT8_E5M2, 8},
+        {NBIT_DATA_TYPE_FLOAT8_E8M0FNU, 9}, {NBIT_DATA_TYPE_FLOAT4_E2M1FN_X2, 10}};
     for (const auto& [type, number] : expected)
         EXPECT_EQ(static_cast<int32_t>(te::type_of(type)), number);
     EXPECT_THROW(te::type_of(NBIT_DATA_TYPE_FLOAT64), Error);
@@ -243,10 +179,10 @@ TEST_F(CudaTransformerEngine, IsRefusedBeforeItsShapesWereWhatTheyAre)
 TEST_F(CudaTransformerEngine, IsNamedWithItsVersionAndThatOfNvrtc)
 {
     const std::string found = describe(*with_engine(NBIT_FAKE_TRANSFORMER_ENGINE));
-    EXPECT_NE(found.find("version 2.12 or later by its functions, all 14 functions that NBit uses, with "),
+    EXPECT_NE(found.find("version 2.12 or later by its functions, all 23 functions that NBit uses, with "),
               std::string::npos)
         << found;
-    EXPECT_NE(found.find("libnvrtc.so.13. No operation"), std::string::npos) << found;
+    EXPECT_NE(found.find("libnvrtc.so.13. Used for float8, MXFP8 and NVFP4"), std::string::npos) << found;
 }
 
 TEST_F(CudaTransformerEngine, OfAnotherVersionIsRefusedByTheNumberOfItsPackage)

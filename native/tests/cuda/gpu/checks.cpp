@@ -1,5 +1,4 @@
 #include "checks.h"
-#include "base/data_type.h"
 #include "base/error.h"
 
 #include <algorithm>
@@ -23,14 +22,9 @@ std::string last_error()
     return message;
 }
 
-void check(int32_t status)
-{
-    if (status != NBIT_STATUS_OK) throw Error(static_cast<nbit_status>(status), "%s", last_error().c_str());
-}
-
 template <class T> T* created(T* found, int32_t status)
 {
-    check(status);
+    Checks::require(status);
     return found;
 }
 
@@ -47,7 +41,12 @@ Checks::Checks(const cuda::Runtime& runtime, int32_t device)
     : runtime_(runtime), device_(device), cpu_(create_context(NBIT_DEVICE_KIND_CPU, 0), nbit_context_destroy),
       cuda_(create_context(NBIT_DEVICE_KIND_CUDA, device), nbit_context_destroy)
 {
-    check(nbit_context_set_stream(cuda_.get(), stream));
+    require(nbit_context_set_stream(cuda_.get(), stream));
+}
+
+void Checks::require(int32_t status)
+{
+    if (status != NBIT_STATUS_OK) throw Error(static_cast<nbit_status>(status), "%s", last_error().c_str());
 }
 
 const nbit_codebook8* Checks::book(const float* values)
@@ -101,7 +100,7 @@ void Checks::compare_with_cpu(const std::string& group, const std::string& name,
     Addresses addresses;
     for (Bytes& bytes : expected)
         addresses.push_back(bytes.empty() ? nullptr : bytes.data());
-    check(operation(cpu_.get(), addresses));
+    require(operation(cpu_.get(), addresses));
     compare(group, name, memory, expected, operation, comparison);
 }
 
@@ -141,7 +140,7 @@ Bytes random_elements(int32_t type, int64_t count, unsigned seed)
     const int32_t status =
         nbit_values_cast(cpu, NBIT_DATA_TYPE_FLOAT32, floats.data(), count, type, elements.data(), nullptr, nullptr);
     nbit_context_destroy(cpu);
-    check(status);
+    Checks::require(status);
     return elements;
 }
 

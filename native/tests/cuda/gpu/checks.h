@@ -1,5 +1,6 @@
 // What a GPU computes, compared with golden data and with the CPU.
 #pragma once
+#include "base/data_type.h"
 #include "comparisons.h"
 #include "cuda/runtime.h"
 #include "nbit/nbit.h"
@@ -34,6 +35,9 @@ public:
     Checks(const cuda::Runtime& runtime, int32_t device);
 
     nbit_context* cuda() const { return cuda_.get(); }
+    nbit_context* cpu() const { return cpu_.get(); }
+    // Throws where a call on the CPU, for what is to be compared, has failed.
+    static void require(int32_t status);
     // A book for both devices; released with the checks.
     const nbit_codebook8* book(const float* values);
 
@@ -65,6 +69,9 @@ void check_golden_blocks(Checks& checks, const std::string& directory);
 void check_blocks(Checks& checks);
 void check_products(Checks& checks);
 void check_optimizers(Checks& checks);
+// Float8, MXFP8, float8 blocks and NVFP4: the golden folder's files, and random numbers.
+void check_golden_float8(Checks& checks, const std::string& directory);
+void check_scaled_matrices(Checks& checks);
 
 // Random numbers of a type, in blocks of several magnitudes.
 Bytes random_elements(int32_t type, int64_t count, unsigned seed);

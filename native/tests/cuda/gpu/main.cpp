@@ -13,10 +13,28 @@ namespace
 
 constexpr int skipped = 77; // CTest's usual code for it
 
-int skip(const char* what, const Error& error)
+int skip(const char* what, const std::string& why)
 {
-    std::cout << error.what() << "\nskipped: " << what << '\n';
+    std::cout << why << "\nskipped: " << what << '\n';
     return skipped;
+}
+
+// Why neither of the libraries with kernels can be used; empty where one can.
+std::string missing(cuda::Libraries& libraries)
+{
+    std::string why;
+    try {
+        libraries.bitsandbytes();
+        return {};
+    } catch (const Error& error) {
+        why = error.what();
+    }
+    try {
+        libraries.transformer_engine();
+        return {};
+    } catch (const Error& error) {
+        return why + "\n" + error.what();
+    }
 }
 
 } // namespace
@@ -33,10 +51,10 @@ int main(int count, char** arguments)
             std::cout << "skipped: no CUDA device\n";
             return skipped;
         }
-        libraries.bitsandbytes();
     } catch (const Error& error) {
-        return skip("library not found", error);
+        return skip("library not found", error.what());
     }
+    if (const std::string why = missing(libraries); !why.empty()) return skip("library not found", why);
     try {
         for (const int32_t library :
              {NBIT_CUDA_LIBRARY_RUNTIME, NBIT_CUDA_LIBRARY_BITSANDBYTES, NBIT_CUDA_LIBRARY_TRANSFORMER_ENGINE})
@@ -46,6 +64,8 @@ int main(int count, char** arguments)
         gpu::check_blocks(checks);
         gpu::check_products(checks);
         gpu::check_optimizers(checks);
+        gpu::check_golden_float8(checks, arguments[1]);
+        gpu::check_scaled_matrices(checks);
         checks.print(std::cout);
         return checks.has_failed() ? EXIT_FAILURE : EXIT_SUCCESS;
     } catch (const std::exception& error) {
