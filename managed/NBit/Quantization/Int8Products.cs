@@ -125,20 +125,22 @@ internal static unsafe class Int8Products
         return (dtype == ScalarType.Float32 ? result : result.to(dtype)).MoveToOuterDisposeScope();
     }
 
-    // The steps of the forward pass one by one, each where it can run.
-    private static Tensor ForwardInParts(Tensor codes, Tensor rowAbsmax, Tensor x, Tensor? bias, double threshold)
+    /// <summary>The steps of the forward pass one by one, each where it can run: [rows, out], float32.</summary>
+    /// <param name="x">[rows, in].</param>
+    internal static Tensor ForwardInParts(Tensor codes, Tensor rowAbsmax, Tensor x, Tensor? bias, double threshold)
     {
+        using var scope = NewDisposeScope();
         var half = x.to(ScalarType.Float16);
         using var rows = Rows8.Quantize(half, threshold);
         var product = Rows8.Multiply(rows.Codes, codes);
         var y = Rows8.DequantizeProduct(product, rows.RowAbsmax, rowAbsmax, bias, ScalarType.Float32);
-        if (rows.OutlierColumns is not { } outliers || outliers.numel() == 0)
+        if (rows.OutlierColumns is { } outliers && outliers.numel() > 0)
         {
-            return y;
+            var columns = codes.index_select(1, outliers).to(ScalarType.Float32) * rowAbsmax.unsqueeze(1) * (1 / 127f);
+            y += half.index_select(1, outliers).to(ScalarType.Float32).matmul(columns.t());
         }
 
-        var columns = codes.index_select(1, outliers).to(ScalarType.Float32) * rowAbsmax.unsqueeze(1) * (1 / 127f);
-        return y + half.index_select(1, outliers).to(ScalarType.Float32).matmul(columns.t());
+        return y.MoveToOuterDisposeScope();
     }
 
     private static (Tensor Codes, Tensor Absmax) QuantizeColumns(Tensor source, Tensor? leftOut)

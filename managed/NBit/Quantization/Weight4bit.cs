@@ -71,6 +71,23 @@ internal sealed unsafe class Weight4bit : LinearWeight
             : y.MoveToOuterDisposeScope();
     }
 
+    /// <summary>The forward pass where no kernel multiplies codes: libtorch's with the dequantized weight.</summary>
+    internal Tensor MultiplyDequantized(Tensor x, Tensor? bias, ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        return nn
+            .functional.linear(x.to(type), Dequantize(type), bias?.to(type))
+            .to(x.dtype)
+            .MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The same for the gradient of the input.</summary>
+    internal Tensor InputGradientOfDequantized(Tensor gradient, ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        return gradient.to(type).matmul(Dequantize(type)).to(gradient.dtype).MoveToOuterDisposeScope();
+    }
+
     protected override void ReleaseState() => State.Dispose();
 
     private static Tensor Checked(Tensor packed, QuantState state) =>
@@ -124,7 +141,7 @@ internal sealed unsafe class Weight4bit : LinearWeight
             )
         )
         {
-            y.copy_(nn.functional.linear(x.to(type), Dequantize(type), bias?.to(type)));
+            y.copy_(MultiplyDequantized(x, bias, type));
         }
 
         return y;
@@ -163,7 +180,7 @@ internal sealed unsafe class Weight4bit : LinearWeight
             )
         )
         {
-            result.copy_(g.to(type).matmul(Dequantize(type)));
+            result.copy_(InputGradientOfDequantized(g, type));
         }
 
         return (g.dtype == gradient.dtype ? result : result.to(gradient.dtype)).MoveToOuterDisposeScope();
