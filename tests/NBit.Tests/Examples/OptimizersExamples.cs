@@ -218,7 +218,7 @@ public sealed class OptimizersExamples : ExampleFixture
         // docs/optimizers: state
         optimizer.SaveState("optimizer.safetensors");
         using var resumed = new Adam8bit(copy.named_parameters(), lr: 1e-3);
-        resumed.LoadState("optimizer.safetensors"); // options and states; the steps that follow are the same, bit for bit
+        resumed.LoadState("optimizer.safetensors"); // the steps that follow are the same, bit for bit
         // end
         Train(model, optimizer);
         Train(copy, resumed);

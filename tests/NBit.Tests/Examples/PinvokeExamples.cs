@@ -53,7 +53,7 @@ public sealed unsafe class PinvokeExamples
         byte* message;
         _ = Libnbit.nbit_error_message(&message);
         Console.WriteLine($"{(nbit_status)status}: {Marshal.PtrToStringUTF8((nint)message)}");
-        // NBIT_STATUS_INVALID_ARGUMENT: threads is -1; allowed are 1 to ..., or 0 for as many as the machine has processors ...
+        // NBIT_STATUS_INVALID_ARGUMENT: threads is -1; allowed are 1 to 1024, or 0 for ...
         // end
         Assert.That((nbit_status)status, Is.EqualTo(nbit_status.NBIT_STATUS_INVALID_ARGUMENT));
         Assert.That(Marshal.PtrToStringUTF8((nint)message), Does.StartWith("threads is -1; allowed are 1 to "));
