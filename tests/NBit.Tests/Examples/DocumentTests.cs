@@ -48,6 +48,16 @@ public sealed partial class DocumentTests
         }
     }
 
+    [Test]
+    public void Figures_on_other_pages_are_those_of_the_README()
+    {
+        var measured = File.ReadAllLines(Path.Combine(Repository.Root, "README.md"));
+        var shown = File.ReadAllLines(Path.Combine(Repository.Root, "docs", "when-it-helps.md"))
+            .Where(line => FigureRow().IsMatch(line))
+            .ToList();
+        Assert.That(shown, Is.Not.Empty.And.SubsetOf(measured));
+    }
+
     private static string Outdent(string code)
     {
         var lines = code.TrimEnd().Split('\n');
@@ -67,4 +77,8 @@ public sealed partial class DocumentTests
 
     [GeneratedRegex(@"\]\((?!https?:)(?<path>[^)#]+)(#[^)]*)?\)", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Link();
+
+    // A row of a table whose second cell is a number
+    [GeneratedRegex(@"^\|[^|]*\| *[0-9]", RegexOptions.None, 1000)]
+    private static partial Regex FigureRow();
 }

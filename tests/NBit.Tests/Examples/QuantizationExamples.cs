@@ -86,4 +86,58 @@ public sealed class QuantizationExamples : ExampleFixture
         Assert.That(Lora.Parameters(classifier), Is.Empty);
         Assert.That(File.Exists("merged.safetensors"), Is.True);
     }
+
+    [Test]
+    public void A_trained_model_predicts_in_4_bits()
+    {
+        var batches = Batches;
+
+        // docs/quantization: predict
+        using (var training = new Trainer(maxEpochs: 2, defaultRootDir: "run"))
+        {
+            training.Fit(new Scorer(), batches);
+        }
+
+        using var trainer = new Trainer(plugin: new BitsandbytesPrecision("nf4-dq", dtype: ScalarType.Float32));
+        var scorer = new Scorer();
+        var predictions = trainer.Predict(scorer, batches, checkpoint: "run/checkpoints/last.safetensors");
+        foreach (var scores in predictions.Cast<Tensor>())
+        {
+            Console.WriteLine(string.Join(' ', scores.argmax(-1).data<long>()));
+        }
+        // end
+        Assert.That(scorer.parameters().Select(parameter => parameter.dtype), Does.Contain(ScalarType.Byte));
+        using var exact = new Trainer();
+        var expected = exact
+            .Predict(new Scorer(), batches, checkpoint: "run/checkpoints/last.safetensors")
+            .Cast<Tensor>();
+        var given = trainer.Predict(scorer, batches).Cast<Tensor>().ToList();
+        Assert.That(given, Has.Count.EqualTo(batches.Count));
+        foreach (var (scores, exactScores) in given.Zip(expected))
+        {
+            var error = ((scores - exactScores).norm() / exactScores.norm()).item<float>();
+            Assert.That(error, Is.GreaterThan(0).And.LessThan(0.2)); // two layers of nf4, about 0.1 each
+        }
+    }
+
+    // docs/quantization: scorer
+    internal sealed class Scorer : TrainingModule<(Tensor X, Tensor Y)>
+    {
+        private readonly Linear _hidden = nn.Linear(64, 128),
+            _output = nn.Linear(128, 10);
+
+        public Scorer()
+            : base(nameof(Scorer)) => RegisterComponents();
+
+        private Tensor Score(Tensor x) => _output.forward(nn.functional.relu(_hidden.forward(x)));
+
+        public override Tensor? TrainingStep((Tensor X, Tensor Y) batch, int batchIndex) =>
+            nn.functional.cross_entropy(Score(batch.X), batch.Y);
+
+        public override object? PredictStep((Tensor X, Tensor Y) batch, int batchIndex) => Score(batch.X);
+
+        public override IReadOnlyList<OptimizerConfiguration> ConfigureOptimizers() =>
+            [optim.AdamW(parameters(), lr: 1e-3)];
+    }
+    // end
 }
