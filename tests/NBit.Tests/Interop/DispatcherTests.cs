@@ -80,6 +80,8 @@ public sealed partial class DispatcherTests
         const long smallest = 24; // what the smallest allocation takes: less than that is not one a call
         using var weight = ones(1, 1, 1);
         Repeat(calls);
+        GC.Collect(); // what other tests dropped must not be finalized, and so counted, in between
+        GC.WaitForPendingFinalizers();
         var tensors = Tensor.TotalCount;
         var growths = new long[rounds]; // the runtime allocates too, but not in every round
         for (var round = 0; round < rounds; round++)

@@ -224,6 +224,7 @@ public sealed class ModelInitTests : DisposeScopeFixture
         using var region = Float8.ModelInit();
         var dtype = Task.Run(() =>
             {
+                using var scope = NewDisposeScope();
                 using var layer = new TE.Linear(4, 3);
                 return layer.weight.dtype;
             })
