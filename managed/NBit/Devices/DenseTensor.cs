@@ -86,7 +86,7 @@ internal sealed unsafe class DenseTensor : IDisposable
 
         using (_copy)
         {
-            _copy = (_copy ?? _tensor).cpu().DetachFromDisposeScope();
+            _copy = (_copy ?? _tensor).to(CPU, copy: true).DetachFromDisposeScope();
         }
 
         Address = NativeTensor.Address(_copy);

@@ -125,8 +125,7 @@ internal static unsafe class Int8Products
         return (dtype == ScalarType.Float32 ? result : result.to(dtype)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The steps of the forward pass one by one, each where it can run: [rows, out], float32.</summary>
-    /// <param name="x">[rows, in].</param>
+    /// <summary>The steps of the forward pass for x [rows, in], one by one, each where it can run: [rows, out], float32.</summary>
     internal static Tensor ForwardInParts(Tensor codes, Tensor rowAbsmax, Tensor x, Tensor? bias, double threshold)
     {
         using var scope = NewDisposeScope();

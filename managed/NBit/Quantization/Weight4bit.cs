@@ -75,10 +75,7 @@ internal sealed unsafe class Weight4bit : LinearWeight
     internal Tensor MultiplyDequantized(Tensor x, Tensor? bias, ScalarType type)
     {
         using var scope = NewDisposeScope();
-        return nn
-            .functional.linear(x.to(type), Dequantize(type), bias?.to(type))
-            .to(x.dtype)
-            .MoveToOuterDisposeScope();
+        return nn.functional.linear(x.to(type), Dequantize(type), bias?.to(type)).to(x.dtype).MoveToOuterDisposeScope();
     }
 
     /// <summary>The same for the gradient of the input.</summary>

@@ -12,12 +12,16 @@ public sealed class DequantizedProductTests
     {
         using var scope = NewDisposeScope();
         manual_seed(1);
-        using var weight = Weight4bit.Quantize(randn(80, 96), QuantType.Nf4, 64, compressStatistics: true, type);
+        using var weight = Weight4bit.Quantize(randn(80, 96), QuantType.NF4, 64, compressStatistics: true, type);
         var x = randn(5, 96);
         var bias = hasBias ? randn(80) : null;
         var gradient = randn(5, 80);
         var tolerance = type == ScalarType.Float32 ? 1e-5 : 0.01; // libtorch rounds the product to bfloat16
-        TensorAssert.Close(weight.MultiplyDequantized(x, bias, type), weight.Forward(x, weight.Storage, bias), tolerance);
+        TensorAssert.Close(
+            weight.MultiplyDequantized(x, bias, type),
+            weight.Forward(x, weight.Storage, bias),
+            tolerance
+        );
         TensorAssert.Close(
             weight.InputGradientOfDequantized(gradient, type),
             gradient.to(type).to(ScalarType.Float32).matmul(weight.Dequantize(type).to(ScalarType.Float32)),
