@@ -3,6 +3,7 @@
 // The rows of the weight are the depth of this product, and its columns those of the tile: codes are dequantized in the
 // order in which they lie. Two rows make the dwords of bfloat16.
 #pragma once
+#include "cpu/elements.h"
 #include "cpu/gradients8.h"
 #include "cpu/numbers_avx512.h"
 #include "cpu/packed_product_avx512.h"
@@ -45,7 +46,7 @@ template <class T> struct GradientProduct8 {
         for (; i + 16 <= count; i += 16)
             _mm512_storeu_ps(to + i, load16(from + i));
         for (; i < count; ++i)
-            to[i] = to_float(from[i]);
+            to[i] = to_float(load_element<T>(from, i));
     }
     static void fill(const WeightColumns8& weight, int64_t column, int columns, int64_t first, int64_t count,
                      int32_t* tile)
