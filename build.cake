@@ -255,7 +255,7 @@ Task("fuzz")
         var often = passedOn.Length > 0 ? passedOn : "-max_total_time=600";
         EnsureDirectoryExists("artifacts/fuzz/corpus");
         var arguments =
-            $"-seed=1 -max_len=256 -print_final_stats=1 -verbosity=0 -artifact_prefix=artifacts/fuzz/ {often} artifacts/fuzz/corpus";
+            $"-seed=1 -len_control=0 -max_len=256 -print_final_stats=1 -verbosity=0 -artifact_prefix=artifacts/fuzz/ {often} artifacts/fuzz/corpus";
         Check(
             Start(
                 fuzzer.FullPath,

@@ -22,8 +22,9 @@ need nm binutils
 [[ -e /usr/include/gtest/gtest.h || -e /usr/local/include/gtest/gtest.h ]] || missing+=(libgtest-dev)
 if [[ $target == format ]]; then need clang-format clang-format; fi
 if [[ $target == fuzz || $target == proof ]]; then
-  need clang++-14 clang-14
-  [[ -n $(compgen -G '/usr/lib/llvm-14/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a' || true) ]] || missing+=(libclang-rt-14-dev)
+  need clang++-19 clang-19
+  [[ -n $(compgen -G '/usr/lib/llvm-19/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a' || true) ]] ||
+    missing+=(libclang-rt-19-dev)
 fi
 if [[ $target == arm64 || $target == proof ]]; then
   need aarch64-linux-gnu-g++ g++-aarch64-linux-gnu

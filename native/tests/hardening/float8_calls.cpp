@@ -42,7 +42,7 @@ Call amax_history_update(Arguments& a)
     const int64_t length = a.has_fault(8) ? drawn : std::max<int64_t>(drawn, 1);
     auto* const history = a.updated<float>({float32, saturated_product(length, columns), Contents::any, true});
     auto* const scale = a.updated<float>({float32, columns, Contents::scales, true});
-    return [=, columns = columns](nbit_context* context) {
+    return [=](nbit_context* context) {
         return nbit_amax_history_update(context, rule, algorithm, format, margin, history, length, columns, scale);
     };
 }
@@ -58,7 +58,7 @@ Call float8_quantize(Arguments& a)
     auto* const transposed = which != 0 ? a.written<uint8_t>({byte, count}) : nullptr;
     auto* const inverse = a.choices().below(2) ? a.written<float>({float32, 1, Contents::any, true}) : nullptr;
     auto* const amax = a.choices().below(2) ? a.updated<float>({float32, 1, Contents::amax, true}) : nullptr;
-    return [=, rows = rows, columns = columns](nbit_context* context) {
+    return [=](nbit_context* context) {
         return nbit_float8_quantize(context, type, source, rows, columns, format, scale, codes, transposed, inverse,
                                     amax);
     };
@@ -101,7 +101,7 @@ Call mxfp8_quantize(Arguments& a)
     const void* const source = a.read({type, saturated_product(rows, columns)});
     auto* const codes = a.written<uint8_t>(codes_of(scaling, rows, columns));
     auto* const scales = a.written<uint8_t>(scales_of(scaling, rows, columns));
-    return [=, rows = rows, columns = columns](nbit_context* context) {
+    return [=](nbit_context* context) {
         return nbit_mxfp8_quantize(context, type, source, rows, columns, format, scaling, codes, scales);
     };
 }
@@ -117,7 +117,7 @@ Call float8_block_quantize(Arguments& a)
     const void* const source = a.read({type, saturated_product(rows, columns)});
     auto* const codes = a.written<uint8_t>(codes_of(scaling, height, width));
     auto* const scales = a.written<float>(scales_of(scaling, height, width));
-    return [=, rows = rows, columns = columns](nbit_context* context) {
+    return [=](nbit_context* context) {
         return nbit_float8_block_quantize(context, type, source, rows, columns, transpose, format, scaling,
                                           power_of_two, epsilon, codes, scales);
     };
@@ -135,7 +135,7 @@ Call nvfp4_quantize(Arguments& a)
     const auto* const seed = a.read_or_null<uint64_t>({NBIT_DATA_TYPE_INT64, 1, Contents::any, true});
     auto* const codes = a.written<uint8_t>(codes_of(scaling, height, width));
     auto* const scales = a.written<uint8_t>(scales_of(scaling, height, width));
-    return [=, rows = rows, columns = columns](nbit_context* context) {
+    return [=](nbit_context* context) {
         return nbit_nvfp4_quantize(context, type, source, rows, columns, transpose, block_rows, amax, seed, codes,
                                    scales);
     };
@@ -148,9 +148,7 @@ Call hadamard_transform(Arguments& a)
     const auto* const source = a.read<uint16_t>({type, saturated_product(rows, columns), Contents::any, true});
     const int64_t padded = saturated_product(16, block_count(rows, 16));
     auto* const target = a.written<uint16_t>({type, saturated_product(padded, columns), Contents::any, true});
-    return [=, rows = rows, columns = columns](nbit_context* context) {
-        return nbit_hadamard_transform(context, source, rows, columns, target);
-    };
+    return [=](nbit_context* context) { return nbit_hadamard_transform(context, source, rows, columns, target); };
 }
 
 // A scaled matrix that is read.
@@ -179,7 +177,7 @@ Call scaled_dequantize(Arguments& a)
     const Operand from = operand(a, rows, columns);
     const int32_t type = a.number_type();
     void* const target = a.written({type, saturated_product(rows, columns)});
-    return [=, rows = rows, columns = columns](nbit_context* context) {
+    return [=](nbit_context* context) {
         return nbit_scaled_dequantize(context, from.format, from.scaling, from.codes, rows, columns, from.scales,
                                       from.amax, type, target);
     };
@@ -196,7 +194,7 @@ Call scaled_multiply(Arguments& a)
     const int32_t accumulate = a.flag(), type = a.number_type();
     const Elements product{type, saturated_product(m, n)};
     void* const target = accumulate == 1 ? a.updated(product) : a.written(product);
-    return [=, m = m, n = n, k = k](nbit_context* context) {
+    return [=](nbit_context* context) {
         return nbit_scaled_multiply(context, m, n, k, left.format, left.scaling, left.codes, left.scales, left.amax,
                                     turns_left, right.format, right.scaling, right.codes, right.scales, right.amax,
                                     turns_right, bias.type, bias.elements, accumulate, type, target);

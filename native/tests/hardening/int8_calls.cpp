@@ -20,7 +20,7 @@ Call rows8_quantize(Arguments& a)
     auto* const codes = a.written<int8_t>({int8, saturated_product(rows, columns)});
     auto* const absmax = a.written<float>({float32, rows, Contents::any, true});
     auto* const flags = limit != 0 || a.choices().below(2) ? a.written<uint8_t>({byte, columns}) : nullptr;
-    return [=, rows = rows, columns = columns](nbit_context* context) {
+    return [=](nbit_context* context) {
         return nbit_rows8_quantize(context, type, source, rows, columns, limit, codes, absmax, flags);
     };
 }
@@ -32,7 +32,7 @@ Call rows8_dequantize(Arguments& a)
     const auto* const codes = a.read<int8_t>({int8, saturated_product(rows, columns)});
     const auto* const absmax = a.read<float>({float32, rows, Contents::any, true});
     void* const target = a.written({type, saturated_product(rows, columns)});
-    return [=, rows = rows, columns = columns](nbit_context* context) {
+    return [=](nbit_context* context) {
         return nbit_rows8_dequantize(context, codes, absmax, rows, columns, type, target);
     };
 }
@@ -45,7 +45,7 @@ Call columns8_quantize(Arguments& a)
     const auto* const left_out = a.read_or_null<uint8_t>({byte, columns});
     auto* const codes = a.written<int8_t>({int8, saturated_product(rows, columns)});
     auto* const absmax = a.written<float>({float32, columns, Contents::any, true});
-    return [=, rows = rows, columns = columns](nbit_context* context) {
+    return [=](nbit_context* context) {
         return nbit_columns8_quantize(context, type, source, rows, columns, left_out, codes, absmax);
     };
 }
@@ -80,7 +80,7 @@ Call int8_product_dequantize(Arguments& a)
     const BiasArgument bias = bias_argument(a, n);
     const int32_t type = a.number_type();
     void* const target = a.written({type, saturated_product(m, n)});
-    return [=, m = m, n = n](nbit_context* context) {
+    return [=](nbit_context* context) {
         return nbit_int8_product_dequantize(context, product, m, n, rows, columns, bias.type, bias.elements, type,
                                             target);
     };
@@ -112,8 +112,8 @@ Call linear8_forward(Arguments& a)
     const float limit = threshold(a);
     const BiasArgument bias = bias_argument(a, out_features);
     void* const y = a.written({type, saturated_product(rows, out_features)});
-    return [=, rows = rows, outputs = out_features, inputs = in_features](nbit_context* context) {
-        return nbit_linear8_forward(context, codes, absmax, outputs, inputs, type, x, rows, limit, bias.type,
+    return [=](nbit_context* context) {
+        return nbit_linear8_forward(context, codes, absmax, out_features, in_features, type, x, rows, limit, bias.type,
                                     bias.elements, y);
     };
 }
@@ -126,8 +126,8 @@ Call linear8_backward(Arguments& a)
     const int32_t type = a.number_type();
     const void* const grad_y = a.read({type, saturated_product(rows, out_features)});
     void* const grad_x = a.written({type, saturated_product(rows, in_features)});
-    return [=, rows = rows, outputs = out_features, inputs = in_features](nbit_context* context) {
-        return nbit_linear8_backward(context, codes, absmax, outputs, inputs, type, grad_y, rows, grad_x);
+    return [=](nbit_context* context) {
+        return nbit_linear8_backward(context, codes, absmax, out_features, in_features, type, grad_y, rows, grad_x);
     };
 }
 
