@@ -1,21 +1,11 @@
 // Memory whose surroundings tests watch.
 #pragma once
+#include "address_sanitizer.h"
 #include "base/memory.h"
 
 #include <algorithm>
 #include <cstdint>
 #include <vector>
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define NBIT_ADDRESS_SANITIZER
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define NBIT_ADDRESS_SANITIZER
-#endif
-#if defined(NBIT_ADDRESS_SANITIZER)
-#include <sanitizer/asan_interface.h>
-#endif
 
 namespace nbit::test
 {
@@ -53,17 +43,12 @@ private:
     const unsigned char* begin() const { return reinterpret_cast<const unsigned char*>(data()); }
     const unsigned char* end() const { return begin() + static_cast<size_t>(count_) * sizeof(T); }
 
-#if defined(NBIT_ADDRESS_SANITIZER)
     void forbid_guards() const
     {
-        __asan_poison_memory_region(memory_.data(), static_cast<size_t>(begin() - memory_.data()));
-        __asan_poison_memory_region(end(), static_cast<size_t>(memory_.data() + memory_.size() - end()));
+        forbid_access(memory_.data(), begin());
+        forbid_access(end(), memory_.data() + memory_.size());
     }
-    void allow_all() const { __asan_unpoison_memory_region(memory_.data(), memory_.size()); }
-#else
-    void forbid_guards() const {}
-    void allow_all() const {}
-#endif
+    void allow_all() const { allow_access(memory_.data(), memory_.data() + memory_.size()); }
 
     int64_t count_, shift_;
     std::vector<unsigned char, Allocator<unsigned char>> memory_;

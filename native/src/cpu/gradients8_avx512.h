@@ -65,7 +65,10 @@ template <> struct GradientProduct8<BFloat16> {
     using Product = BFloat16Product;
     using Element = BFloat16;
 
-    static void load(const BFloat16* from, int64_t count, BFloat16* to) { std::copy_n(from, count, to); }
+    static void load(const BFloat16* from, int64_t count, BFloat16* to)
+    {
+        std::memcpy(static_cast<void*>(to), static_cast<const void*>(from), static_cast<size_t>(count) * sizeof(*to));
+    }
 
     static __m512i row(const WeightColumns8& weight, int64_t o, int64_t column, int columns)
     {

@@ -1,4 +1,5 @@
 #include "hardening/other_memory.h"
+#include "address_sanitizer.h"
 
 #include <cstdlib>
 #include <new>
@@ -12,6 +13,7 @@ thread_local int64_t blocks = 0;
 
 int64_t nbit::test::other_blocks_had() noexcept { return blocks; }
 
+#if !defined(NBIT_ADDRESS_SANITIZER)
 // The other forms call these.
 void* operator new(size_t bytes)
 {
@@ -21,3 +23,4 @@ void* operator new(size_t bytes)
 }
 void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+#endif

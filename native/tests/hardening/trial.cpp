@@ -98,6 +98,8 @@ std::string Trial::run_with(nbit_instruction_set set, std::optional<Arguments::R
 
 std::string Trial::run_everywhere()
 {
+    context_of_one_thread();
+    context_of_several_threads();
     std::optional<Arguments::Results> expected;
     for (int set = 0; set <= best_instruction_set(); ++set) {
         if (of_.same != Same::on_every_instruction_set) expected.reset();
@@ -109,14 +111,12 @@ std::string Trial::run_everywhere()
 
 std::string run_trial(std::span<const uint8_t> bytes)
 {
-    Choices choices(bytes.first(std::min<size_t>(bytes.size(), 3)));
+    const std::span<const uint8_t> first = bytes.first(std::min<size_t>(bytes.size(), 2));
+    Choices choices(first);
     const auto& calls = export_calls();
     const ExportCall& call = calls[static_cast<size_t>(choices.below(static_cast<int64_t>(calls.size())))];
     const Faults faults = choices.below(2) ? Faults::none : Faults::some;
-    const Sizes sizes = choices.once_in(256) ? Sizes::large : Sizes::small;
-    context_of_one_thread();
-    context_of_several_threads();
-    return Trial(call, bytes.subspan(std::min<size_t>(bytes.size(), 3)), faults, sizes).run_everywhere();
+    return Trial(call, bytes.subspan(first.size()), faults, Sizes::small).run_everywhere();
 }
 
 } // namespace nbit::test

@@ -54,7 +54,7 @@ private:
 nbit_context* context_of_one_thread();
 nbit_context* context_of_several_threads();
 
-// A trial of the export, sizes and faults that the first bytes choose; says what is wrong.
+// A small trial of the export that the first bytes choose, with faults or without; says what is wrong.
 std::string run_trial(std::span<const uint8_t> bytes);
 
 } // namespace nbit::test
