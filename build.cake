@@ -69,10 +69,19 @@ Task("native")
         if (!FileExists(native.CombineWithFilePath("build.ninja")))
             RunQuietly(
                 "cmake",
-                $"-S . -B {native} -G Ninja -DCMAKE_BUILD_TYPE={configuration} --log-level=WARNING"
+                $"--preset linux-x64 -DCMAKE_BUILD_TYPE={configuration} --log-level=WARNING"
             );
         RunQuietly("cmake", $"--build {native} -- --quiet");
     });
+
+// Another build of the native code, by CMakePresets.json.
+DirectoryPath BuildPreset(string preset, string buildTarget = "all")
+{
+    RunQuietly("cmake", $"--preset {preset} --log-level=WARNING");
+    var folder = root.Combine($"artifacts/{preset}");
+    RunQuietly("cmake", $"--build {folder} --target {buildTarget} -- --quiet");
+    return folder;
+}
 
 Task("managed")
     .IsDependentOn("native")
@@ -102,13 +111,19 @@ void Count(string suite, int suitePassed, int suiteFailed, IEnumerable<string> s
     );
 }
 
-void TestNative()
+void TestNative(
+    DirectoryPath build,
+    string name,
+    string filter = ".",
+    Dictionary<string, string> environment = null
+)
 {
     EnsureDirectoryExists(results);
-    var report = results.CombineWithFilePath("native.xml");
+    var report = results.CombineWithFilePath(Regex.Replace(name, "[^A-Za-z0-9]+", "-") + ".xml");
     StartQuietly(
         "ctest",
-        $"--test-dir {native} --output-on-failure --parallel 2 --output-junit {report}"
+        $"--test-dir {build} --tests-regex \"{filter}\" --output-on-failure --parallel 2 --output-junit {report}",
+        environment
     );
     var suite = XDocument.Load(report.FullPath).Root;
     int Number(string name) => int.Parse(suite.Attribute(name).Value);
@@ -116,7 +131,7 @@ void TestNative()
         .Descendants("testcase")
         .Where(test => test.Attribute("status").Value is "notrun" or "disabled")
         .Select(test => test.Element("skipped")?.Attribute("message")?.Value ?? "not run");
-    Count("native", Number("tests") - Number("failures") - left.Count(), Number("failures"), left);
+    Count(name, Number("tests") - Number("failures") - left.Count(), Number("failures"), left);
 }
 
 void TestManaged(
@@ -194,7 +209,7 @@ Task("test")
     {
         Program("bindings/generator", "--check");
         Program("bench/NBit.Benchmarks", "--check");
-        TestNative();
+        TestNative(native, "native");
         TestManaged("NBit.Tests", "unit");
         TestGolden();
         TestManaged("NBit.EndToEndTests", "end to end");
@@ -210,9 +225,62 @@ Task("golden")
         Conclude();
     });
 
+// What the sanitizers watch; tests/HARDENING.md says what that found.
+Task("sanitize")
+    .Does(() =>
+    {
+        TestNative(
+            BuildPreset("sanitize-address"),
+            "native with AddressSanitizer and UndefinedBehaviorSanitizer",
+            environment: new()
+            {
+                // A size that no machine has must be a status, not the end of the program.
+                ["ASAN_OPTIONS"] = "allocator_may_return_null=1",
+                ["UBSAN_OPTIONS"] = "print_stacktrace=1",
+            }
+        );
+        TestNative(
+            BuildPreset("sanitize-thread", "nbit_tests nbit_hardening_tests"),
+            "threads with ThreadSanitizer",
+            "ParallelFor|Context|ErrorMessage|EightThreads"
+        );
+        Conclude();
+    });
+
+// Random calls of every export, chosen by a fuzzer (libFuzzer). ./build.sh fuzz -max_total_time=60 for a minute.
+Task("fuzz")
+    .Does(() =>
+    {
+        var fuzzer = BuildPreset("fuzz", "nbit_fuzz").CombineWithFilePath("bin/nbit_fuzz");
+        var often = passedOn.Length > 0 ? passedOn : "-max_total_time=600";
+        EnsureDirectoryExists("artifacts/fuzz/corpus");
+        var arguments =
+            $"-seed=1 -len_control=0 -max_len=256 -print_final_stats=1 -verbosity=0 -artifact_prefix=artifacts/fuzz/ {often} artifacts/fuzz/corpus";
+        Check(
+            Start(
+                fuzzer.FullPath,
+                arguments,
+                new() { ["ASAN_OPTIONS"] = "allocator_may_return_null=1" }
+            ),
+            fuzzer.FullPath,
+            arguments
+        );
+    });
+
+// The library for 64-bit ARM, and its tests under qemu-user.
+Task("arm64")
+    .Does(() =>
+    {
+        TestNative(BuildPreset("linux-arm64"), "native on arm64");
+        Conclude();
+    });
+
 // Slow proofs: minutes to hours.
 Task("proof")
     .IsDependentOn("managed")
+    .IsDependentOn("sanitize")
+    .IsDependentOn("fuzz")
+    .IsDependentOn("arm64")
     .Does(() =>
     {
         Run($"{native}/bin/nbit_cast_proof", "");

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The only command to learn: ./build.sh TARGET (demo, test, golden, bench, bindings, pack, proof, format, api).
+# The only command to learn: ./build.sh TARGET (demo, test, golden, bench, bindings, pack, proof, sanitize, fuzz, arm64,
+# format, api).
 # Installs what is missing (as root or with sudo; otherwise it prints the line to run), then hands over to build.cake.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -20,6 +21,16 @@ need nm binutils
 [[ -n $(compgen -c clang | grep -xE 'clang(-[0-9]+)?' || true) ]] || missing+=(clang-14)
 [[ -e /usr/include/gtest/gtest.h || -e /usr/local/include/gtest/gtest.h ]] || missing+=(libgtest-dev)
 if [[ $target == format ]]; then need clang-format clang-format; fi
+if [[ $target == fuzz || $target == proof ]]; then
+  need clang++-19 clang-19
+  [[ -n $(compgen -G '/usr/lib/llvm-19/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a' || true) ]] ||
+    missing+=(libclang-rt-19-dev)
+fi
+if [[ $target == arm64 || $target == proof ]]; then
+  need aarch64-linux-gnu-g++ g++-aarch64-linux-gnu
+  need qemu-aarch64 qemu-user
+  [[ -e /usr/src/googletest ]] || missing+=(googletest)
+fi
 
 if ((${#missing[@]})); then
   as_root=()

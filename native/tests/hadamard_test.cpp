@@ -113,6 +113,10 @@ TEST(HadamardErrors, NameWhatIsMissingAndWriteNothing)
     EXPECT_EQ(last_error(), "target (64 bytes) overlaps source (64 bytes); give target memory of its own");
     EXPECT_EQ(nbit_hadamard_transform(context.get(), source.data(), -1, 2, target.data()),
               NBIT_STATUS_INVALID_ARGUMENT);
+    // Without columns nothing is too much but a number of rows that cannot be rounded up
+    EXPECT_EQ(nbit_hadamard_transform(context.get(), source.data(), INT64_MAX, 0, target.data()),
+              NBIT_STATUS_INVALID_ARGUMENT);
+    EXPECT_EQ(last_error(), "rows is 9223372036854775807; at most 9223372036854775791 are allowed");
     EXPECT_EQ(target, std::vector<uint16_t>(32, 7));
 }
 

@@ -342,6 +342,9 @@ INSTANTIATE_TEST_SUITE_P(
         WrongMultiplication{"Negative", [](Multiplication& call) { call.k = -3; },
                             "m is 2 and k is -3; neither may be negative, and together they may have at most "
                             "2305843009213693951 elements of 4 bytes"},
+        WrongMultiplication{"BytesOfBias",
+                            [](Multiplication& call) { call.bias_type = float32, call.m = 0, call.n = INT64_MAX; },
+                            "n is 9223372036854775807; allowed are 0 to 2305843009213693951 elements of 4 bytes"},
         WrongMultiplication{"NoCodes", [](Multiplication& call) { call.a = nullptr; },
                             "a is null; give the address of memory for it"},
         WrongMultiplication{"NoScales", [](Multiplication& call) { call.b_scales = nullptr; },

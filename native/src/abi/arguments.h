@@ -20,21 +20,26 @@ inline void require_memory(const void* pointer, const char* name)
     if (!pointer) throw Error(NBIT_STATUS_INVALID_ARGUMENT, "%s is null; give the address of memory for it", name);
 }
 
-// The bytes of `count` elements; throws where count is negative or the bytes cannot be addressed.
-inline int64_t checked_bytes(int64_t count, int64_t element_bytes)
-{
-    const int64_t most = INT64_MAX / element_bytes;
-    if (count < 0 || count > most)
-        throw Error(NBIT_STATUS_INVALID_ARGUMENT, "count is %lld; allowed are 0 to %lld elements of %lld bytes",
-                    static_cast<long long>(count), static_cast<long long>(most), static_cast<long long>(element_bytes));
-    return count * element_bytes;
-}
-
-// An argument that is one of the sizes of a matrix.
+// An argument that is a number of elements, or one of the sizes of a matrix.
 struct Extent {
     const char* name;
     int64_t size;
 };
+
+// The bytes of so many elements; throws where the count is negative or the bytes cannot be addressed.
+inline int64_t checked_bytes(const Extent& count, int64_t element_bytes)
+{
+    const int64_t most = INT64_MAX / element_bytes;
+    if (count.size < 0 || count.size > most)
+        throw Error(NBIT_STATUS_INVALID_ARGUMENT, "%s is %lld; allowed are 0 to %lld elements of %lld bytes",
+                    count.name, static_cast<long long>(count.size), static_cast<long long>(most),
+                    static_cast<long long>(element_bytes));
+    return count.size * element_bytes;
+}
+inline int64_t checked_bytes(int64_t count, int64_t element_bytes)
+{
+    return checked_bytes({"count", count}, element_bytes);
+}
 
 // The bytes of a matrix; throws as above.
 inline int64_t checked_bytes(const Extent& rows, const Extent& columns, int64_t element_bytes)

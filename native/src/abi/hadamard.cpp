@@ -11,6 +11,10 @@ int32_t nbit_hadamard_transform(nbit_context* context, const uint16_t* source, i
     return guarded([&] {
         const nbit_context& c = required(context, "context");
         const int64_t size = data_type_size(NBIT_DATA_TYPE_BFLOAT16), groups = ceil_divide(rows, hadamard_size);
+        constexpr int64_t most_rows = INT64_MAX - hadamard_size; // whose number can be rounded up
+        if (rows > most_rows)
+            throw Error(NBIT_STATUS_INVALID_ARGUMENT, "rows is %lld; at most %lld are allowed",
+                        static_cast<long long>(rows), static_cast<long long>(most_rows));
         const Region from{"source", source, checked_bytes(rows, columns, size)};
         const Region to{"target", target, checked_bytes(groups * hadamard_size, columns, size)};
         require_memory({from, to});

@@ -51,7 +51,7 @@ void check(const operation::Linear4Weight& w, const OperandArguments& o, bool is
     const Region x{o.x_name, o.x, checked_bytes(rows, is_forward ? in : out, size)};
     const Region y{o.y_name, o.y, checked_bytes(rows, is_forward ? out : in, size)};
     const Region packed{"packed", w.packed, ceil_divide(count, 2)}, scales = absmax.scale_region(blocks);
-    const Region bias{"bias", o.bias, o.bias ? w.out_features * data_type_size(o.bias_type) : 0};
+    const Region bias{"bias", o.bias, o.bias ? checked_bytes(out, data_type_size(o.bias_type)) : 0};
     require_memory({x, y, packed, scales});
     require_disjoint(
         {y}, {x, packed, scales, absmax.code_region(blocks), absmax.book_region(), absmax.offset_region(), bias});

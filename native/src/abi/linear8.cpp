@@ -35,7 +35,8 @@ int32_t nbit_linear8_forward(nbit_context* context, const int8_t* codes, const f
         const int64_t size = data_type_size(x_type);
         const Region from{"x", x, checked_bytes(rows, in_features, size)};
         const Region to{"y", y, checked_bytes(rows, out_features, size)};
-        const Region offsets{"bias", bias, bias ? out_features * data_type_size(bias_type) : 0};
+        const Region offsets{"bias", bias,
+                             bias ? checked_bytes({"out_features", out_features}, data_type_size(bias_type)) : 0};
         require_threshold(threshold);
         require_memory({from, to});
         require_disjoint({to}, {weight.codes, weight.absmax, from, offsets});

@@ -155,7 +155,7 @@ int32_t nbit_int8_product_dequantize(nbit_context* context, const int32_t* produ
         const Region from{"product", product, checked_bytes(m, n, sizeof(int32_t))};
         const Region rows{"row_absmax", row_absmax, checked_bytes(m, sizeof(float))};
         const Region columns{"column_absmax", column_absmax, checked_bytes(n, sizeof(float))};
-        const Region offsets{"bias", bias, bias ? n * data_type_size(bias_type) : 0};
+        const Region offsets{"bias", bias, bias ? checked_bytes({"n", n}, data_type_size(bias_type)) : 0};
         require_memory({to, from, rows, columns});
         require_disjoint({to}, {from, rows, columns, offsets});
         if (to.bytes == 0) return;
@@ -186,7 +186,7 @@ int32_t nbit_int8_multiply_dequantize(nbit_context* context, const int8_t* a, co
         const Region to{"target", target, checked_bytes(m, n, data_type_size(target_type))};
         const Region rows{"row_absmax", row_absmax, checked_bytes(m, sizeof(float))};
         const Region columns{"column_absmax", column_absmax, checked_bytes(n, sizeof(float))};
-        const Region offsets{"bias", bias, bias ? n * data_type_size(bias_type) : 0};
+        const Region offsets{"bias", bias, bias ? checked_bytes({"n", n}, data_type_size(bias_type)) : 0};
         require_memory({to, rows, columns});
         require_disjoint({to}, {codes.left, codes.right, rows, columns, offsets});
         if (to.bytes == 0) return;

@@ -51,7 +51,7 @@ int32_t nbit_scaled_multiply(nbit_context* context, int64_t m, int64_t n, int64_
         require_number_format("target_type", target_type);
         const Extent rows{"m", m}, columns{"n", n}, depth{"k", k};
         const Region to{"target", target, checked_bytes(rows, columns, data_type_size(target_type))};
-        const Region offsets{"bias", bias, bias ? n * data_type_size(bias_type) : 0};
+        const Region offsets{"bias", bias, bias ? checked_bytes({"n", n}, data_type_size(bias_type)) : 0};
         const ScaledMatrix left{a_format, a_scaling, a, turns_a ? k : m, turns_a ? m : k, a_scales, a_amax};
         const ScaledMatrix right{b_format, b_scaling, b, turns_b ? k : n, turns_b ? n : k, b_scales, b_amax};
         const ScaledMatrixRegions from_a = checked_regions(names_of_a, left, rows, depth);

@@ -1,7 +1,7 @@
 #include "base/memory.h"
+#include "base/platform.h"
 
 #include <atomic>
-#include <cstdlib>
 
 namespace nbit
 {
@@ -22,7 +22,7 @@ bool must_fail() noexcept
 void* allocate(size_t bytes)
 {
     if (bytes > SIZE_MAX - alignment || must_fail()) throw std::bad_alloc();
-    void* memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+    void* memory = platform::allocate_aligned(alignment, (bytes + alignment - 1) / alignment * alignment);
     if (!memory) throw std::bad_alloc();
     live_bytes.fetch_add(static_cast<int64_t>(bytes), std::memory_order_relaxed);
     live_blocks.fetch_add(1, std::memory_order_relaxed);
@@ -34,7 +34,7 @@ void deallocate(void* memory, size_t bytes) noexcept
     if (!memory) return;
     live_bytes.fetch_sub(static_cast<int64_t>(bytes), std::memory_order_relaxed);
     live_blocks.fetch_sub(1, std::memory_order_relaxed);
-    std::free(memory);
+    platform::free_aligned(memory);
 }
 
 MemoryCount memory_count() noexcept { return {live_bytes.load(), live_blocks.load()}; }

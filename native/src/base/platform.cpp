@@ -7,6 +7,7 @@
 
 #if defined(_WIN32)
 #define WIN32_LEAN_AND_MEAN
+#include <malloc.h>
 #include <windows.h>
 #else
 #include <dirent.h>
@@ -31,6 +32,10 @@ constexpr int64_t guessed_cache_bytes = 8 << 20;
 const char* environment_variable(const char* name) noexcept { return std::getenv(name); }
 
 #if defined(_WIN32)
+
+void* allocate_aligned(size_t alignment, size_t bytes) noexcept { return _aligned_malloc(bytes, alignment); }
+
+void free_aligned(void* memory) noexcept { _aligned_free(memory); }
 
 int32_t processor_count() noexcept
 {
@@ -80,6 +85,10 @@ void for_each_entry(const char* directory, EntryVisitor visit, void* state)
 }
 
 #else
+
+void* allocate_aligned(size_t alignment, size_t bytes) noexcept { return std::aligned_alloc(alignment, bytes); }
+
+void free_aligned(void* memory) noexcept { std::free(memory); }
 
 int32_t processor_count() noexcept
 {

@@ -9,6 +9,10 @@ namespace nbit::platform
 // Null if it is not set.
 const char* environment_variable(const char* name) noexcept;
 
+// Memory at a multiple of `alignment`, a power of two that divides `bytes`; null if there is none.
+void* allocate_aligned(size_t alignment, size_t bytes) noexcept;
+void free_aligned(void* memory) noexcept;
+
 // Processors that this process may run on; at least 1.
 int32_t processor_count() noexcept;
 

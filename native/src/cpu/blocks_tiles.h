@@ -66,7 +66,8 @@ public:
     void quantize(int64_t count)
     {
         int64_t i = 0;
-        if (blocksize_ % size == 0 ? blocksize_ <= most_together : 2 * blocksize_ == size)
+        const bool is_half_a_tile = 2 * blocksize_ == size && blocksize_ >= least_together;
+        if (blocksize_ % size == 0 ? blocksize_ <= most_together : is_half_a_tile)
             i = quantize_fours(count / (4 * blocksize_));
         for (; i < count; i += blocksize_)
             quantize_block(i, std::min(blocksize_, count - i));
@@ -74,6 +75,7 @@ public:
 
 private:
     static constexpr int64_t size = Set::tile_size;
+    static constexpr int64_t least_together = 32;  // what Set::scales_of_four reads at once
     static constexpr int64_t most_together = 1024; // so that tiles are read again from the first-level cache
 
     // Gives back the element after them. The scales of the next four are found beside the codes of these.

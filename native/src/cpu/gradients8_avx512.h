@@ -3,6 +3,7 @@
 // The rows of the weight are the depth of this product, and its columns those of the tile: codes are dequantized in the
 // order in which they lie. Two rows make the dwords of bfloat16.
 #pragma once
+#include "cpu/elements.h"
 #include "cpu/gradients8.h"
 #include "cpu/numbers_avx512.h"
 #include "cpu/packed_product_avx512.h"
@@ -45,7 +46,7 @@ template <class T> struct GradientProduct8 {
         for (; i + 16 <= count; i += 16)
             _mm512_storeu_ps(to + i, load16(from + i));
         for (; i < count; ++i)
-            to[i] = to_float(from[i]);
+            to[i] = to_float(load_element<T>(from, i));
     }
     static void fill(const WeightColumns8& weight, int64_t column, int columns, int64_t first, int64_t count,
                      int32_t* tile)
@@ -64,7 +65,10 @@ template <> struct GradientProduct8<BFloat16> {
     using Product = BFloat16Product;
     using Element = BFloat16;
 
-    static void load(const BFloat16* from, int64_t count, BFloat16* to) { std::copy_n(from, count, to); }
+    static void load(const BFloat16* from, int64_t count, BFloat16* to)
+    {
+        std::memcpy(static_cast<void*>(to), static_cast<const void*>(from), static_cast<size_t>(count) * sizeof(*to));
+    }
 
     static __m512i row(const WeightColumns8& weight, int64_t o, int64_t column, int columns)
     {

@@ -216,7 +216,8 @@ private:
     private:
         template <class Element> void copy(const Element* from, Element* to) const
         {
-            std::memcpy(static_cast<void*>(to), from, static_cast<size_t>(count_) * sizeof(Element));
+            std::memcpy(static_cast<void*>(to), static_cast<const void*>(from),
+                        static_cast<size_t>(count_) * sizeof(Element));
         }
 
         const Block original_;

@@ -22,6 +22,16 @@ constexpr int32_t to_unsigned = static_cast<int32_t>(0x80808080);
 inline int64_t packed_dwords(int64_t rows, int64_t columns) { return rows * dwords_of<int8_t>(columns); }
 inline int64_t packed_rows8_bytes(int64_t rows, int64_t columns) { return (packed_dwords(rows, columns) + rows) * 4; }
 
+// Modulo 2^32. The compiler's _mm512_reduce_add_epi32 ends in int, whose overflow is undefined.
+inline uint32_t sum_of_lanes(__m512i x)
+{
+    const __m256i eight = _mm256_add_epi32(_mm512_castsi512_si256(x), _mm512_extracti64x4_epi64(x, 1));
+    __m128i four = _mm_add_epi32(_mm256_castsi256_si128(eight), _mm256_extracti128_si256(eight, 1));
+    four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    four = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0xb1));
+    return static_cast<uint32_t>(_mm_cvtsi128_si32(four));
+}
+
 inline int32_t sum_of_codes(const int8_t* codes, int64_t count)
 {
     const __m512i ones = _mm512_set1_epi8(1);
@@ -30,7 +40,7 @@ inline int32_t sum_of_codes(const int8_t* codes, int64_t count)
         const __mmask64 lanes = count - k >= 64 ? ~__mmask64{0} : (__mmask64{1} << (count - k)) - 1;
         sum = _mm512_dpbusd_epi32(sum, ones, _mm512_maskz_loadu_epi8(lanes, codes + k));
     }
-    return _mm512_reduce_add_epi32(sum);
+    return static_cast<int32_t>(sum_of_lanes(sum));
 }
 
 inline void pack_rows8(const int8_t* codes, int64_t rows, int64_t columns, const Panels8& range, std::byte* packed)
@@ -80,9 +90,8 @@ inline void multiply_one_row8(const int8_t* x, int32_t correction, const Weight8
         const __m512i codes = _mm512_maskz_loadu_epi8(lanes, x + k);
         for (int64_t i = 0; i < rows; ++i) {
             const __m512i last = _mm512_xor_si512(_mm512_maskz_loadu_epi8(lanes, row[i] + k), flip);
-            product[c + i] = static_cast<int32_t>(
-                static_cast<uint32_t>(_mm512_reduce_add_epi32(_mm512_dpbusd_epi32(sum[i], last, codes))) -
-                static_cast<uint32_t>(correction));
+            product[c + i] = static_cast<int32_t>(sum_of_lanes(_mm512_dpbusd_epi32(sum[i], last, codes)) -
+                                                  static_cast<uint32_t>(correction));
         }
     }
 }

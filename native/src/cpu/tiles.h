@@ -24,7 +24,8 @@ template <class T, int64_t size> struct PaddedTile {
     PaddedTile(const T* elements, int64_t count)
     {
         std::memset(static_cast<void*>(data), 0, sizeof(data));
-        std::memcpy(static_cast<void*>(data), elements, static_cast<size_t>(count) * sizeof(T));
+        std::memcpy(static_cast<void*>(data), static_cast<const void*>(elements),
+                    static_cast<size_t>(count) * sizeof(T));
     }
 };
 
