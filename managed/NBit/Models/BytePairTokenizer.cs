@@ -47,7 +47,7 @@ internal static class BytePairTokenizer
                 ),
                 SpecialTokens = added,
             };
-            return new(BpeTokenizer.Create(options), Prefix(root, added));
+            return new(BpeTokenizer.Create(options), Prefix(root, added ?? []));
         }
         catch (Exception error)
             when (error
@@ -66,7 +66,9 @@ internal static class BytePairTokenizer
 
     // "a b" in older files, ["a", "b"] in newer ones.
     private static string Merge(JsonElement merge) =>
-        merge.ValueKind == JsonValueKind.Array ? $"{merge[0].GetString()} {merge[1].GetString()}" : merge.GetString()!;
+        merge.ValueKind != JsonValueKind.Array ? merge.GetString()!
+        : merge.GetArrayLength() == 2 ? $"{merge[0].GetString()} {merge[1].GetString()}"
+        : throw new FormatException($"a merge has {merge.GetArrayLength()} parts; it must have two");
 
     private static string Pattern(string path, JsonElement root)
     {
@@ -94,7 +96,7 @@ internal static class BytePairTokenizer
             : throw Unsupported(path, "a Split has no regular expression, which is");
     }
 
-    private static List<int> Prefix(JsonElement root, Dictionary<string, int>? added)
+    private static List<int> Prefix(JsonElement root, Dictionary<string, int> added)
     {
         var template = Steps(Find(root, "post_processor"), "processors")
             .Where(step => Type(step) == "TemplateProcessing");
@@ -103,7 +105,7 @@ internal static class BytePairTokenizer
             .. template
                 .SelectMany(step => step.GetProperty("single").EnumerateArray())
                 .TakeWhile(item => item.TryGetProperty("SpecialToken", out _))
-                .Select(item => added![item.GetProperty("SpecialToken").GetProperty("id").GetString()!]),
+                .Select(item => added[item.GetProperty("SpecialToken").GetProperty("id").GetString()!]),
         ];
     }
 
