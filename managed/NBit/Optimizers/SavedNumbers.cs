@@ -37,7 +37,7 @@ internal sealed record SavedNumbers(string Optimizer, IReadOnlyList<SavedNumbers
                 JsonSerializer.Deserialize<SavedNumbers>(source.ReadBytes(name), Json) is { } saved
                 && saved.ParamGroups.All(group => group?.Parameters.All(parameter => parameter is not null) ?? false)
                 ? saved
-                : throw new FormatException($"'{name}', a group in it or a parameter is null");
+                : throw new FormatException($"'{name}' is null, or a group in it or a parameter is null");
         }
         catch (JsonException error)
         {

@@ -115,6 +115,17 @@ public sealed class TextTokenizerTests
         "tokenizer.json",
         """{"model": {"type": "BPE", "vocab": {"a": "b"}, "merges": []}, "pre_tokenizer": {"type": "ByteLevel"}}"""
     )]
+    [TestCase(
+        "tokenizer.json",
+        """{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": [[]]}, "pre_tokenizer": {"type": "ByteLevel"}}"""
+    )]
+    [TestCase(
+        "tokenizer.json",
+        """
+            {"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "pre_tokenizer": {"type": "ByteLevel"},
+             "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}]}}
+            """
+    )]
     [TestCase("tokenizer.model", "not a model")]
     public void A_damaged_file_is_named(string file, string content)
     {

@@ -16,6 +16,9 @@ public sealed class DamagedCheckpointTests : CheckpointFixture
             ("no epoch", state => state.Remove("epoch"), "'epoch' is missing"),
             ("an epoch that is no number", state => state["epoch"] = new JsonArray(), "is damaged"),
             ("a step that is no whole number", state => state["global_step"] = 2.5, "is damaged"),
+            ("an epoch before the first", state => state["epoch"] = -1, "'epoch' is -1; allowed are 0 to 2147483647"),
+            ("a step before the first", state => state["global_step"] = -1, "'global_step' is -1"),
+            ("a batch before the first", state => state["loops"]!["batch"] = -1, "'batch' is -1"),
             ("no loops", state => state.Remove("loops"), "'loops' is missing"),
             ("loops that are no object", state => state["loops"] = 3, "is damaged"),
             ("no batch", state => state["loops"]!.AsObject().Remove("batch"), "'batch' is missing"),
@@ -55,6 +58,16 @@ public sealed class DamagedCheckpointTests : CheckpointFixture
                 "a list of no files",
                 state => Callback(state, "ModelCheckpoint")["kept"] = new JsonArray(1),
                 "is damaged"
+            ),
+            (
+                "a kept checkpoint that is null",
+                state => Callback(state, "ModelCheckpoint")["kept"] = new JsonArray((JsonNode?)null),
+                "no pair of a file and a score"
+            ),
+            (
+                "a kept checkpoint without a file",
+                state => Callback(state, "ModelCheckpoint")["kept"] = new JsonArray(new JsonArray(null, 1)),
+                "no pair of a file and a score"
             ),
             ("no number of rows", state => Callback(state, "CsvMetrics").Remove("rows"), "'rows' is missing"),
             (
