@@ -44,7 +44,8 @@ internal sealed class Campaign(Func<Reader> make, ulong seed, long inputs)
             {
                 if (Stopwatch.GetElapsedTime(Interlocked.Read(ref lane.Since)) > Patience)
                 {
-                    Add(Interlocked.Read(ref lane.Number), $"took more than {Patience.TotalSeconds} s", []);
+                    var number = Interlocked.Read(ref lane.Number);
+                    Add(number, $"took more than {Patience.TotalSeconds} s", lane.Reader.Make(new Draw(seed, number)));
                     return; // the thread hangs; it ends with the process
                 }
             }

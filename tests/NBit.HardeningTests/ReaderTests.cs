@@ -21,6 +21,7 @@ public sealed class ReaderTests
         ("recipes", () => new Recipes(), 20_000, 2_000_000),
         ("model configs", () => new ModelConfigs(), 8_000, 500_000),
         ("tokenizers", () => new Tokenizers(), 2_000, 100_000),
+        ("tokenizer configs", () => new TokenizerConfigs(), 2_000, 100_000),
         ("optimizer states", () => new OptimizerStateFiles(), 4_000, 500_000),
         ("training checkpoints", () => new TrainingCheckpoints(), 2_000, 100_000),
     ];

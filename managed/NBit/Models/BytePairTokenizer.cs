@@ -42,7 +42,7 @@ internal static class BytePairTokenizer
                 Merges = [.. model.GetProperty("merges").EnumerateArray().Select(Merge)],
                 ByteLevel = true,
                 PreTokenizer = new RegexPreTokenizer(
-                    new Regex(Pattern(path, root), RegexOptions.None, RegexTimeout),
+                    new Regex(Pieces(Pattern(path, root)), RegexOptions.None, RegexTimeout),
                     added
                 ),
                 SpecialTokens = added,
@@ -61,6 +61,10 @@ internal static class BytePairTokenizer
             throw new ModelFormatException($"{path}: no tokenizer as its format has it: {error.Message}", error);
         }
     }
+
+    // The pre-tokenizer looks for a piece where the last one ended, which is what \G means: it would find an empty one
+    // there again and again.
+    private static string Pieces(string pattern) => $@"(?:{pattern})(?!\G)";
 
     private static string Content(JsonElement token) => token.GetProperty("content").GetString()!;
 

@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 
 namespace NBit.HardeningTests.Readers;
 
-/// <summary>Safetensors in memory: header and data; what is valid is written again, and is then the same.</summary>
+/// <summary>Safetensors in memory: header and data; what is valid is written again, and is then the same; at
+/// last the file is cut while it is open.</summary>
 internal sealed class StreamedSafetensors : Reader
 {
     private readonly CheckpointInputs _inputs = SafetensorsInputs.Make();
@@ -15,7 +16,8 @@ internal sealed class StreamedSafetensors : Reader
 
     public override void Read(byte[] input)
     {
-        using var reader = SafetensorsReader.Open(new MemoryStream(input));
+        using var stream = new MemoryStream(input);
+        using var reader = SafetensorsReader.Open(stream);
         var header = reader.Header;
         Require(header.DataOffset + header.DataLength == input.Length, "header and data are not the file");
         foreach (var entry in header.Entries)
@@ -28,6 +30,28 @@ internal sealed class StreamedSafetensors : Reader
 
         CheckHeader(header);
         CheckTensors(reader);
+        if (header is { Entries: [.., { ByteCount: > 0 } last] })
+        {
+            CheckRefusal<NotSupportedException>(() => reader.Map(last.Name));
+            stream.SetLength(input.Length - 1);
+            CheckRefusal<SafetensorsFormatException>(() => reader.ReadBytes(last.Name));
+            CheckRefusal<SafetensorsFormatException>(() => reader.ReadBytes(last.Name, 0, new byte[last.ByteCount]));
+        }
+    }
+
+    private static void CheckRefusal<TException>(Action read)
+        where TException : Exception
+    {
+        try
+        {
+            read();
+        }
+        catch (TException)
+        {
+            return;
+        }
+
+        throw new InconsistentException($"there was no {typeof(TException).Name}");
     }
 
     private static ReadOnlySpan<byte> Slice(byte[] input, SafetensorsHeader header, SafetensorsEntry entry) =>
@@ -63,6 +87,7 @@ internal sealed class StreamedSafetensors : Reader
         using var file = new MemoryStream();
         SafetensorsWriter.Write(file, names.Select(name => (name, reader.Read(name))), reader.Metadata);
         using var again = SafetensorsReader.Open(file);
+        names.ForEach(name => again.ReadInto(name, reader.Read(name)));
         Require(again.Entries.Count == names.Count, "tensors are missing in what was written");
         foreach (var entry in again.Entries)
         {

@@ -79,7 +79,14 @@ internal sealed class TrainingCheckpoints : FileReader
             [
                 new(
                     optimizer,
-                    new SchedulerConfiguration(optim.lr_scheduler.StepLR(optimizer, 2, 0.5), SchedulerInterval.Step)
+                    new SchedulerConfiguration(
+                        optim.lr_scheduler.SequentialLR(
+                            optimizer,
+                            [optim.lr_scheduler.ConstantLR(optimizer), optim.lr_scheduler.StepLR(optimizer, 2, 0.5)],
+                            [1]
+                        ),
+                        SchedulerInterval.Step
+                    )
                 ),
             ];
         }

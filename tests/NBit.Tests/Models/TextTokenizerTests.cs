@@ -136,6 +136,21 @@ public sealed class TextTokenizerTests
         Assert.That(error!.Message, Does.StartWith(folder.File(file)));
     }
 
+    [TestCase("")]
+    [TestCase("[a-z]*")]
+    [TestCase("\\\\b")]
+    [CancelAfter(20_000)]
+    public void An_expression_that_finds_nothing_comes_to_an_end(string pattern, CancellationToken cancellation)
+    {
+        using var folder = WithJson(
+            Json(newMerges: true, Split, "").Replace(" ?[a-z]+|[^a-z]", pattern, StringComparison.Ordinal)
+        );
+        var tokenizer = TextTokenizer.Load(folder.Path);
+
+        var encoding = Task.Run(() => tokenizer.Encode("ab ab"), cancellation);
+        Assert.That(() => encoding.WaitAsync(cancellation), Throws.Nothing);
+    }
+
     [Test]
     public void A_folder_without_a_tokenizer_is_refused()
     {
