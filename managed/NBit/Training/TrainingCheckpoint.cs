@@ -261,11 +261,18 @@ internal static class TrainingCheckpoint
         }
 
         using var current = random.get_rng_state();
-        return entry.DataType == SafetensorsDataType.UInt8 && entry.Shape.SequenceEqual(current.shape)
-            ? reader.Read(Random)
-            : throw new CheckpointMismatchException( // libtorch would end the process
+        if (entry.DataType != SafetensorsDataType.UInt8 || !entry.Shape.SequenceEqual(current.shape))
+        {
+            throw new CheckpointMismatchException( // libtorch would end the process
                 $"{path}: the tensor '{Random}', the state of libtorch's random numbers, is {entry}; it must be "
                     + $"{SafetensorsDataType.UInt8.Code()} [{string.Join(", ", current.shape)}]"
+            );
+        }
+
+        return RandomState.IsValid(reader.ReadBytes(Random))
+            ? reader.Read(Random)
+            : throw new CheckpointMismatchException(
+                $"{path} is damaged: the tensor '{Random}' is no state of libtorch's random numbers"
             );
     }
 

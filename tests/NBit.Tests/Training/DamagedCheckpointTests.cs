@@ -82,6 +82,22 @@ public sealed class DamagedCheckpointTests : CheckpointFixture
             ),
         }.Select(damage => new TestCaseData(damage.Damage, damage.Message).SetArgDisplayNames(damage.Name));
 
+    // The places of the words left, of whether it is seeded, and of the next word
+    [TestCase(11, 128)]
+    [TestCase(9, 3)]
+    [TestCase(12, 0)]
+    [TestCase(17, 3)]
+    public void A_damaged_state_of_the_random_numbers_is_named(int place, byte value)
+    {
+        Rewrite(tensors: tensors =>
+        {
+            var bytes = tensors["random/cpu"].bytes.ToArray();
+            bytes[place] = value;
+            tensors["random/cpu"] = tensor(bytes);
+        });
+        AssertRefused<CheckpointMismatchException>("'random/cpu' is no state of libtorch's random numbers");
+    }
+
     [TestCaseSource(nameof(Damages))]
     public void A_damaged_entry_of_the_metadata_is_named(Action<JsonObject> damage, string message)
     {
