@@ -50,7 +50,8 @@ public sealed class ReaderTests
         var watch = Stopwatch.StartNew();
         var campaign = Run(make, seed: 2, inputs);
         TestContext.Progress.WriteLine(
-            $"{name}: {inputs} inputs in {watch.Elapsed.TotalSeconds:F0} s, {campaign.Taken} of them valid, {campaign.Findings.Count} findings"
+            $"{name}: {inputs} inputs in {watch.Elapsed.TotalSeconds:F0} s, {campaign.Taken} of them valid, "
+                + $"{campaign.Findings.Count} findings"
         );
         Assert.That(campaign.Findings, Is.Empty);
         Assert.That(campaign.LeftTensors, Is.Zero, "live tensors");

@@ -58,8 +58,8 @@ internal static class StrictJson
             catch (InvalidOperationException error)
             {
                 throw new JsonException(
-                    $"an escape in the string at byte {reader.TokenStartIndex} is half of a surrogate pair; both halves "
-                        + "must be there",
+                    $"an escape in the string at byte {reader.TokenStartIndex} is half of a surrogate pair; "
+                        + "both halves must be there",
                     error
                 );
             }

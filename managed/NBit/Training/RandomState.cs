@@ -15,8 +15,8 @@ internal static class RandomState
 
     /// <summary>Whether libtorch can go on from a state of the right length.</summary>
     /// <remarks>
-    /// It ends the process where the numbers are out of range, and takes words from behind the last one where they do not
-    /// fit together: left and next add up to 625, and to 1 before the first number.
+    /// It ends the process where the numbers are out of range, and takes words from behind the last one where they do
+    /// not fit together: left and next add up to 625, and to 1 before the first number.
     /// </remarks>
     public static bool IsValid(ReadOnlySpan<byte> state) =>
         BinaryPrimitives.ReadInt32LittleEndian(state[Left..]) is var left and >= 1 and <= Words

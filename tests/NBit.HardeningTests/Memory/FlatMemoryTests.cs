@@ -11,7 +11,9 @@ using TE = NBit.TransformerEngine.Modules;
 
 namespace NBit.HardeningTests.Memory;
 
-/// <summary>Live tensors and native bytes after very many calls: as many as before, whether calls end well or not.</summary>
+/// <summary>
+/// Live tensors and native bytes after very many calls: as many as before, whether calls end well or not.
+/// </summary>
 [NonParallelizable]
 public sealed class FlatMemoryTests
 {
