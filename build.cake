@@ -173,6 +173,10 @@ void TestManaged(
     DeleteFile(report);
 }
 
+// Tests that write very many small files write them to memory, where the system has a folder for that.
+Dictionary<string, string> InMemory =>
+    DirectoryExists("/dev/shm") ? new() { ["TMPDIR"] = "/dev/shm" } : null;
+
 void TestGolden()
 {
     TestManaged(
@@ -214,6 +218,7 @@ Task("test")
         TestGolden();
         TestManaged("NBit.EndToEndTests", "end to end");
         TestManaged("NBit.PackageTests", "packages");
+        TestManaged("NBit.HardeningTests", "hardening", InMemory);
         Conclude();
     });
 
@@ -285,7 +290,51 @@ Task("proof")
     {
         Run($"{native}/bin/nbit_cast_proof", "");
         TestManaged("NBit.EndToEndTests", "proofs", filter: "TestCategory=Proof");
+        TestManaged("NBit.HardeningTests", "hardening proofs", InMemory, "TestCategory=Proof");
         Conclude();
+    });
+
+// How much of the readers the quick tests of damaged files run: prints a table, and fails below the share that
+// tests/HARDENING.md states. The libraries are instrumented in a folder of their own.
+Task("coverage")
+    .IsDependentOn("native")
+    .Does(() =>
+    {
+        const int leastPercent = 90;
+        string[] readers =
+        [
+            "Checkpoints.SafetensorsReader",
+            "Checkpoints.SafetensorsHeader",
+            "Checkpoints.SafetensorsHeaderParser",
+            "Checkpoints.SafetensorsLayout",
+            "Checkpoints.SafetensorsEntry",
+            "Checkpoints.*Bytes",
+            "Checkpoints.MappedTensor",
+            "Checkpoints.ShardIndex",
+            "Checkpoints.ShardedTensors",
+            "Checkpoints.StrictJson",
+            "Checkpoints.QuantStateJson",
+            "Checkpoints.QuantizedLayer",
+            "Checkpoints.BitsandbytesLayout",
+            "TransformerEngine.RecipeJson",
+            "TransformerEngine.RecipeField*",
+            "Models.*Config",
+            "Models.JsonFields",
+            "Models.BytePairTokenizer",
+            "Optimizers.SavedNumbers",
+            "Optimizers.StateReader",
+            "Training.TrainingCheckpoint",
+            "Training.CheckpointJson",
+            "Training.CheckpointNumbers",
+            "Training.SchedulerStates",
+        ];
+        var include = string.Join("%2c", readers.Select(reader => $"[NBit]NBit.{reader}"));
+        Run(
+            "dotnet",
+            $"test tests/NBit.HardeningTests -c {configuration} --nologo -v minimal --filter TestCategory!=Proof "
+                + $"--artifacts-path artifacts/coverage -p:CollectCoverage=true -p:Include=\"{include}\" "
+                + $"-p:Threshold={leastPercent} -p:ThresholdType=line -p:CoverletOutput={root}/artifacts/coverage/"
+        );
     });
 
 // -------------------------------------------------------------------------------------------------- everything else

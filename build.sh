@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The only command to learn: ./build.sh TARGET (demo, test, golden, bench, bindings, pack, proof, sanitize, fuzz, arm64,
-# format, api).
+# The only command to learn: ./build.sh TARGET (demo, test, golden, bench, bindings, pack, proof, coverage, sanitize,
+# fuzz, arm64, format, api).
 # Installs what is missing (as root or with sudo; otherwise it prints the line to run), then hands over to build.cake.
 set -euo pipefail
 cd "$(dirname "$0")"

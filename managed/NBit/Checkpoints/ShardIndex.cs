@@ -65,7 +65,7 @@ internal sealed record ShardIndex(
 
         try
         {
-            return JsonDocument.Parse(stream, new JsonDocumentOptions { AllowDuplicateProperties = false });
+            return StrictJson.Read(stream);
         }
         catch (JsonException error)
         {

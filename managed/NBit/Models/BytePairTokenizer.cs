@@ -42,12 +42,12 @@ internal static class BytePairTokenizer
                 Merges = [.. model.GetProperty("merges").EnumerateArray().Select(Merge)],
                 ByteLevel = true,
                 PreTokenizer = new RegexPreTokenizer(
-                    new Regex(Pattern(path, root), RegexOptions.None, RegexTimeout),
+                    new Regex(Pieces(Pattern(path, root)), RegexOptions.None, RegexTimeout),
                     added
                 ),
                 SpecialTokens = added,
             };
-            return new(BpeTokenizer.Create(options), Prefix(root, added));
+            return new(BpeTokenizer.Create(options), Prefix(root, added ?? []));
         }
         catch (Exception error)
             when (error
@@ -62,11 +62,17 @@ internal static class BytePairTokenizer
         }
     }
 
+    // The pre-tokenizer looks for a piece where the last one ended, which is what \G means: it would find an empty one
+    // there again and again.
+    private static string Pieces(string pattern) => $@"(?:{pattern})(?!\G)";
+
     private static string Content(JsonElement token) => token.GetProperty("content").GetString()!;
 
     // "a b" in older files, ["a", "b"] in newer ones.
     private static string Merge(JsonElement merge) =>
-        merge.ValueKind == JsonValueKind.Array ? $"{merge[0].GetString()} {merge[1].GetString()}" : merge.GetString()!;
+        merge.ValueKind != JsonValueKind.Array ? merge.GetString()!
+        : merge.GetArrayLength() == 2 ? $"{merge[0].GetString()} {merge[1].GetString()}"
+        : throw new FormatException($"a merge has {merge.GetArrayLength()} parts; it must have two");
 
     private static string Pattern(string path, JsonElement root)
     {
@@ -94,7 +100,7 @@ internal static class BytePairTokenizer
             : throw Unsupported(path, "a Split has no regular expression, which is");
     }
 
-    private static List<int> Prefix(JsonElement root, Dictionary<string, int>? added)
+    private static List<int> Prefix(JsonElement root, Dictionary<string, int> added)
     {
         var template = Steps(Find(root, "post_processor"), "processors")
             .Where(step => Type(step) == "TemplateProcessing");
@@ -103,7 +109,7 @@ internal static class BytePairTokenizer
             .. template
                 .SelectMany(step => step.GetProperty("single").EnumerateArray())
                 .TakeWhile(item => item.TryGetProperty("SpecialToken", out _))
-                .Select(item => added![item.GetProperty("SpecialToken").GetProperty("id").GetString()!]),
+                .Select(item => added[item.GetProperty("SpecialToken").GetProperty("id").GetString()!]),
         ];
     }
 

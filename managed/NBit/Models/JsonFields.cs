@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using NBit.Checkpoints;
 using static TorchSharp.torch;
 
 namespace NBit.Models;
@@ -38,7 +39,7 @@ internal sealed class JsonFields
 
     /// <summary>Reads a file.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="ModelFormatException">It is no JSON object, or a key appears twice.</exception>
+    /// <exception cref="ModelFormatException">It is no JSON object of valid text, or a key appears twice.</exception>
     public static JsonFields Read(string path)
     {
         using var stream = File.OpenRead(path);
@@ -49,8 +50,7 @@ internal sealed class JsonFields
 
         try
         {
-            var options = new JsonDocumentOptions { AllowDuplicateProperties = false };
-            using var document = JsonDocument.Parse(stream, options);
+            using var document = StrictJson.Read(stream);
             return new(path, "", document.RootElement.Clone());
         }
         catch (JsonException error)

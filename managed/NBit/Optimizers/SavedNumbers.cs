@@ -33,8 +33,11 @@ internal sealed record SavedNumbers(string Optimizer, IReadOnlyList<SavedNumbers
 
         try
         {
-            return JsonSerializer.Deserialize<SavedNumbers>(source.ReadBytes(name), Json)
-                ?? throw new FormatException($"'{name}' is null");
+            return
+                JsonSerializer.Deserialize<SavedNumbers>(source.ReadBytes(name), Json) is { } saved
+                && saved.ParamGroups.All(group => group?.Parameters.All(parameter => parameter is not null) ?? false)
+                ? saved
+                : throw new FormatException($"'{name}' is null, or a group in it or a parameter is null");
         }
         catch (JsonException error)
         {

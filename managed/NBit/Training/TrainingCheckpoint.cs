@@ -214,9 +214,9 @@ internal static class TrainingCheckpoint
         return new SavedState(
             new FitProgress
             {
-                Epoch = state.Member("epoch").GetValue<int>(),
-                GlobalStep = state.Member("global_step").GetValue<long>(),
-                Batch = loops.Member("batch").GetValue<int>(),
+                Epoch = (int)Count(state, "epoch", int.MaxValue),
+                GlobalStep = Count(state, "global_step", long.MaxValue),
+                Batch = (int)Count(loops, "batch", int.MaxValue),
             },
             Numbers(loops.Member("latest")),
             loops
@@ -229,6 +229,11 @@ internal static class TrainingCheckpoint
             (state[precisionKey] ?? state[OldScalerKey]) is { } precision ? Numbers(precision) : null
         );
     }
+
+    private static long Count(JsonNode node, string name, long most) =>
+        node.Member(name).GetValue<long>() is var count && count >= 0 && count <= most
+            ? count
+            : throw new FormatException($"'{name}' is {node[name]}; allowed are 0 to {most}");
 
     private static MetricStore.Mean ParseMean(JsonNode? mean) =>
         mean is JsonArray { Count: 2 } pair
@@ -256,11 +261,18 @@ internal static class TrainingCheckpoint
         }
 
         using var current = random.get_rng_state();
-        return entry.DataType == SafetensorsDataType.UInt8 && entry.Shape.SequenceEqual(current.shape)
-            ? reader.Read(Random)
-            : throw new CheckpointMismatchException( // libtorch would end the process
+        if (entry.DataType != SafetensorsDataType.UInt8 || !entry.Shape.SequenceEqual(current.shape))
+        {
+            throw new CheckpointMismatchException( // libtorch would end the process
                 $"{path}: the tensor '{Random}', the state of libtorch's random numbers, is {entry}; it must be "
                     + $"{SafetensorsDataType.UInt8.Code()} [{string.Join(", ", current.shape)}]"
+            );
+        }
+
+        return RandomState.IsValid(reader.ReadBytes(Random))
+            ? reader.Read(Random)
+            : throw new CheckpointMismatchException(
+                $"{path} is damaged: the tensor '{Random}' is no state of libtorch's random numbers"
             );
     }
 

@@ -21,6 +21,13 @@ public sealed class ShardIndexTests
         );
         yield return Case($$$"""{"weight_map":{"a":"{{{Shard}}}"},"weight_map":{}}""", "invalid JSON", "duplicate map");
         yield return Case($$$"""{"weight_map":{"a":"{{{Shard}}}"},"metadata":3}""", "'metadata' is JSON", "metadata");
+        yield return Case("""{"weight_map":{"\ud800":"x.safetensors"}}""", "half of a surrogate pair", "half a name");
+        yield return Case("""{"weight_map":{"a":"\udc00.safetensors"}}""", "half of a surrogate pair", "half a shard");
+        yield return Case(
+            $$$"""{"weight_map":{"a":"{{{Shard}}}"},"metadata":{"x":"\ud800"}}""",
+            "half of a surrogate pair",
+            "half a text"
+        );
         yield return Case("""{"weight_map":{"a":"index.json"}}""", "not an index", "cycle");
         yield return Case("""{"weight_map":{"a":"x.bin"}}""", "a shard is a *.safetensors file", "other format");
         yield return Case("""{"weight_map":{"a":"../x.safetensors"}}""", "outside the index's folder", "parent");

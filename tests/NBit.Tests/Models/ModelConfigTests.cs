@@ -193,6 +193,8 @@ public sealed class ModelConfigTests
     [TestCase("{", "invalid JSON")]
     [TestCase("[]", "must be an object")]
     [TestCase("""{"vocab_size": 1, "vocab_size": 2}""", "invalid JSON")]
+    [TestCase("""{"architectures": ["\ud800"]}""", "half of a surrogate pair")]
+    [TestCase("""{"\udc00": 1}""", "half of a surrogate pair")]
     public void A_file_that_is_no_config_is_refused(string json, string expected)
     {
         using var directory = new TemporaryDirectory();

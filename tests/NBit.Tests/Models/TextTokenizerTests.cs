@@ -115,6 +115,17 @@ public sealed class TextTokenizerTests
         "tokenizer.json",
         """{"model": {"type": "BPE", "vocab": {"a": "b"}, "merges": []}, "pre_tokenizer": {"type": "ByteLevel"}}"""
     )]
+    [TestCase(
+        "tokenizer.json",
+        """{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": [[]]}, "pre_tokenizer": {"type": "ByteLevel"}}"""
+    )]
+    [TestCase(
+        "tokenizer.json",
+        """
+            {"model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}, "pre_tokenizer": {"type": "ByteLevel"},
+             "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}]}}
+            """
+    )]
     [TestCase("tokenizer.model", "not a model")]
     public void A_damaged_file_is_named(string file, string content)
     {
@@ -123,6 +134,21 @@ public sealed class TextTokenizerTests
 
         var error = Assert.Throws<ModelFormatException>(() => TextTokenizer.Load(folder.Path));
         Assert.That(error!.Message, Does.StartWith(folder.File(file)));
+    }
+
+    [TestCase("")]
+    [TestCase("[a-z]*")]
+    [TestCase("\\\\b")]
+    [CancelAfter(20_000)]
+    public void An_expression_that_finds_nothing_comes_to_an_end(string pattern, CancellationToken cancellation)
+    {
+        using var folder = WithJson(
+            Json(newMerges: true, Split, "").Replace(" ?[a-z]+|[^a-z]", pattern, StringComparison.Ordinal)
+        );
+        var tokenizer = TextTokenizer.Load(folder.Path);
+
+        var encoding = Task.Run(() => tokenizer.Encode("ab ab"), cancellation);
+        Assert.That(() => encoding.WaitAsync(cancellation), Throws.Nothing);
     }
 
     [Test]

@@ -44,6 +44,10 @@ public sealed class StateTests : DisposeScopeFixture
                 tensors => Rewrite(tensors, "\"weight_decay\":0", "\"weight_decay\":null"),
                 "a group has no WeightDecay"
             ),
+            ["a parameter that is null"] = (
+                tensors => Rewrite(tensors, "{\"name\":\"a\",\"step\":1}", "null"),
+                "or a group in it or a parameter is null"
+            ),
             ["a negative step"] = (tensors => Rewrite(tensors, "\"step\":1", "\"step\":-1"), "a was stepped -1 times"),
         };
 

@@ -16,6 +16,9 @@ public sealed class DamagedCheckpointTests : CheckpointFixture
             ("no epoch", state => state.Remove("epoch"), "'epoch' is missing"),
             ("an epoch that is no number", state => state["epoch"] = new JsonArray(), "is damaged"),
             ("a step that is no whole number", state => state["global_step"] = 2.5, "is damaged"),
+            ("an epoch before the first", state => state["epoch"] = -1, "'epoch' is -1; allowed are 0 to 2147483647"),
+            ("a step before the first", state => state["global_step"] = -1, "'global_step' is -1"),
+            ("a batch before the first", state => state["loops"]!["batch"] = -1, "'batch' is -1"),
             ("no loops", state => state.Remove("loops"), "'loops' is missing"),
             ("loops that are no object", state => state["loops"] = 3, "is damaged"),
             ("no batch", state => state["loops"]!.AsObject().Remove("batch"), "'batch' is missing"),
@@ -56,6 +59,16 @@ public sealed class DamagedCheckpointTests : CheckpointFixture
                 state => Callback(state, "ModelCheckpoint")["kept"] = new JsonArray(1),
                 "is damaged"
             ),
+            (
+                "a kept checkpoint that is null",
+                state => Callback(state, "ModelCheckpoint")["kept"] = new JsonArray((JsonNode?)null),
+                "no pair of a file and a score"
+            ),
+            (
+                "a kept checkpoint without a file",
+                state => Callback(state, "ModelCheckpoint")["kept"] = new JsonArray(new JsonArray(null, 1)),
+                "no pair of a file and a score"
+            ),
             ("no number of rows", state => Callback(state, "CsvMetrics").Remove("rows"), "'rows' is missing"),
             (
                 "a scaler without a scale",
@@ -68,6 +81,22 @@ public sealed class DamagedCheckpointTests : CheckpointFixture
                 "The growth factor must be > 1.0."
             ),
         }.Select(damage => new TestCaseData(damage.Damage, damage.Message).SetArgDisplayNames(damage.Name));
+
+    // The places of the words left, of whether it is seeded, and of the next word
+    [TestCase(11, 128)]
+    [TestCase(9, 3)]
+    [TestCase(12, 0)]
+    [TestCase(17, 3)]
+    public void A_damaged_state_of_the_random_numbers_is_named(int place, byte value)
+    {
+        Rewrite(tensors: tensors =>
+        {
+            var bytes = tensors["random/cpu"].bytes.ToArray();
+            bytes[place] = value;
+            tensors["random/cpu"] = tensor(bytes);
+        });
+        AssertRefused<CheckpointMismatchException>("'random/cpu' is no state of libtorch's random numbers");
+    }
 
     [TestCaseSource(nameof(Damages))]
     public void A_damaged_entry_of_the_metadata_is_named(Action<JsonObject> damage, string message)

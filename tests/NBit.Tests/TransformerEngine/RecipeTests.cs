@@ -101,6 +101,10 @@ public sealed class RecipeTests
         "'backward_override' of Float8CurrentScaling is 1"
     )]
     [TestCase("""{"version":1,"recipe":"DelayedScaling","margin":0.5}""", "'margin' of DelayedScaling is 0.5")]
+    [TestCase("""{"version":1,"recipe":"DelayedScaling","margin":0,"margin":1}""", "this is no recipe")]
+    [TestCase("""{"version":1,"recipe":"\ud800"}""", "half of a surrogate pair")]
+    [TestCase("""{"version":1,"recipe":"DelayedScaling","\udc00":1}""", "half of a surrogate pair")]
+    [TestCase("{\"version\":1,\"recipe\":\"\ud800\"}", "this is no recipe")]
     public void Json_that_is_no_recipe_is_refused(string json, string message) =>
         Assert.That(
             () => Float8Recipe.FromJson(json),

@@ -128,7 +128,11 @@ public sealed class ModelCheckpoint : Callback
         var kept = state
             .Member("kept")
             .AsArray()
-            .Select(entry => (entry!.AsArray()[0]!.GetValue<string>(), CheckpointNumbers.Read(entry[1])))
+            .Select(entry =>
+                entry is JsonArray { Count: 2 } pair && pair[0] is { } file
+                    ? (file.GetValue<string>(), CheckpointNumbers.Read(pair[1]))
+                    : throw new FormatException("a kept checkpoint is no pair of a file and a score")
+            )
             .ToList();
         _kept.Clear();
         _kept.AddRange(kept);
@@ -176,11 +180,18 @@ public sealed class ModelCheckpoint : Callback
             .Callbacks.OfType<ModelCheckpoint>()
             .SelectMany(callback => callback._kept)
             .Select(entry => entry.File);
-        foreach (var file in dropped.Except(others, StringComparer.Ordinal).Where(File.Exists))
+        foreach (var file in dropped.Except(others, StringComparer.Ordinal).Where(file => IsOwn(file, trainer)))
         {
             File.Delete(file);
         }
     }
+
+    // The list may come from a checkpoint that someone else wrote: no other file of the user's may be deleted by it.
+    private bool IsOwn(string file, Trainer trainer) =>
+        file.EndsWith(Extension, StringComparison.Ordinal)
+        && Path.IsPathFullyQualified(file)
+        && Path.GetDirectoryName(Path.GetFullPath(file)) == Folder(trainer)
+        && File.Exists(file);
 
     // Null where the metric is still to come.
     private double? Score(Trainer trainer) =>

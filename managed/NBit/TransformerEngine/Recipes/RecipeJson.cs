@@ -1,5 +1,7 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using NBit.Checkpoints;
 
 namespace NBit.TransformerEngine;
 
@@ -107,9 +109,12 @@ internal static class RecipeJson
     {
         try
         {
-            return JsonNode.Parse(text) as JsonObject ?? throw Invalid("it is no JSON object");
+            using var document = StrictJson.Parse(SafetensorsHeaderWriter.Utf8.GetBytes(text));
+            return document.RootElement.ValueKind == JsonValueKind.Object
+                ? JsonObject.Create(document.RootElement.Clone())!
+                : throw Invalid("it is no JSON object");
         }
-        catch (JsonException error)
+        catch (Exception error) when (error is JsonException or EncoderFallbackException)
         {
             throw Invalid(error.Message, error);
         }

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using NBit.Checkpoints;
 using NBit.Tests.Checkpoints;
 using NBit.Training.Callbacks;
@@ -229,6 +230,30 @@ public sealed class ModelCheckpointTests : DisposeScopeFixture
                 "ModelCheckpoint monitors 'loss', which was not logged; logged are: m"
             )
         );
+    }
+
+    // A checkpoint may come from someone else, and with it the list of those that were kept.
+    [TestCase("notes.txt")]
+    [TestCase("other.safetensors")]
+    [TestCase("checkpoints/notes.txt")]
+    public void Files_that_are_not_its_own_are_not_deleted(string file)
+    {
+        Directory.CreateDirectory(_directory.File("checkpoints"));
+        var foreign = _directory.File(file);
+        File.WriteAllText(foreign, "of the user");
+        var checkpoint = new ModelCheckpoint();
+        using var module = Regression.Make();
+        module.OnHook = hook =>
+        {
+            if (hook == "epoch 0")
+            {
+                checkpoint.LoadState(new JsonObject { ["kept"] = new JsonArray(new JsonArray(foreign, -1.0)) });
+            }
+        };
+        using var trainer = Regression.Train(_directory.Path, maxEpochs: 2, callbacks: checkpoint);
+        trainer.Fit(module, Regression.Batches(1));
+        Assert.That(File.Exists(foreign), Is.True);
+        Assert.That(checkpoint.BestModelPath, Does.EndWith("epoch=2-step=2.safetensors"));
     }
 
     [Test]
