@@ -1,5 +1,4 @@
 using NBit.Amp;
-using TorchSharp;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 
@@ -122,7 +121,7 @@ public sealed class TransformerLayer : nn.Module<Tensor, Tensor>
         ArgumentNullException.ThrowIfNull(hiddenStates);
         CheckEncoder(encoderOutput, encoderDecoderMask);
         using var scope = NewDisposeScope();
-        var x = hiddenStates.to(Autocast.Current(DeviceType.CPU) ?? hiddenStates.dtype);
+        var x = hiddenStates.to(Autocast.Current(hiddenStates.device_type) ?? hiddenStates.dtype);
         var attended = SelfAttention.ForwardParts(x, attentionMask, isFirstMicrobatch: isFirstMicrobatch);
         if (Options.ParallelAttentionMlp)
         {

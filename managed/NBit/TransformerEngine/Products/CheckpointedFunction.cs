@@ -1,5 +1,4 @@
 using NBit.Amp;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NBit.TransformerEngine;
@@ -12,7 +11,7 @@ internal sealed class CheckpointedFunction : IDisposable
     private readonly bool _inputRequiresGrad;
     private readonly Tensor _random = random.get_rng_state().DetachFromDisposeScope();
     private readonly Float8Region? _region = Float8Region.Current;
-    private readonly (ScalarType DataType, bool Enabled, bool CacheEnabled) _autocast = Autocast.State(DeviceType.CPU);
+    private readonly (ScalarType DataType, bool Enabled, bool CacheEnabled) _autocast;
     private readonly Recomputation _recomputation = new();
 
     public CheckpointedFunction(Func<Tensor, Tensor> function, Tensor input)
@@ -20,6 +19,7 @@ internal sealed class CheckpointedFunction : IDisposable
         _function = function;
         _input = input.detach().DetachFromDisposeScope();
         _inputRequiresGrad = input.requires_grad;
+        _autocast = Autocast.State(input.device_type);
     }
 
     /// <summary>Runs it for the first time.</summary>
@@ -72,7 +72,7 @@ internal sealed class CheckpointedFunction : IDisposable
     private Tensor Again(Tensor x)
     {
         using var autocast = new Autocast(
-            DeviceType.CPU,
+            _input.device_type,
             _autocast.DataType,
             _autocast.Enabled,
             cacheEnabled: _autocast.CacheEnabled

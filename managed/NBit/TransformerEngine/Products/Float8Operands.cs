@@ -1,6 +1,5 @@
 using NBit.Amp;
 using NBit.Devices;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NBit.TransformerEngine;
@@ -18,7 +17,7 @@ internal static class Float8Operands
     {
         CheckType(input, nameof(input));
         DenseTensor.CheckDevice(input, nameof(input));
-        var autocast = Autocast.Current(DeviceType.CPU);
+        var autocast = Autocast.Current(input.device_type);
         foreach (var (name, parameter) in parameters)
         {
             if (parameter is null)

@@ -1,5 +1,4 @@
 using NBit.Amp;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NBit.TransformerEngine;
@@ -23,7 +22,7 @@ internal sealed record ModulePrecision(ScalarType Activation, ScalarType Interme
     {
         if (Float8Region.Current is not { Enabled: true } region)
         {
-            var plain = Autocast.Current(DeviceType.CPU) ?? input.dtype;
+            var plain = Autocast.Current(input.device_type) ?? input.dtype;
             return new(plain, plain, UsesAmax: false);
         }
 

@@ -1,5 +1,4 @@
 using NBit.Amp;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NBit.TransformerEngine.Modules;
@@ -128,7 +127,7 @@ public sealed class MultiheadAttention : nn.Module<Tensor, Tensor>
     {
         Check(hiddenStates, attentionMask, encoderOutput);
         using var scope = NewDisposeScope();
-        var dtype = Autocast.Current(DeviceType.CPU) ?? hiddenStates.dtype;
+        var dtype = Autocast.Current(hiddenStates.device_type) ?? hiddenStates.dtype;
         var (query, key, value, normalized) = _projections.Forward(
             hiddenStates.to(dtype),
             encoderOutput?.to(dtype),
