@@ -40,8 +40,8 @@ public static class Linear4bitSubjects
                 var (packed, state) = Functional.Quantize4Bit(recorded.Read("weight_f32"), recorded.Kind, Blocksize);
                 var bias = recorded["bias"] == "bias" ? LinearRun.Bias(recorded, ScalarType.Float32) : null;
                 var x = recorded.Read("input_f32");
-                return Linear4bit
-                    .FromQuantized(packed, state, bias)
+                return recorded
+                    .Keep(Linear4bit.FromQuantized(packed, state, bias))
                     .forward(recorded["rows"] == "row0" ? x.narrow(0, 0, 1) : x)
                     .detach();
             }
@@ -50,12 +50,14 @@ public static class Linear4bitSubjects
 
     /// <summary>NBit's own quantization of the recorded layer.</summary>
     private static Linear4bit Quantize(RecordedCase recorded) =>
-        Linear4bit.FromLinear(
-            LinearRun.Layer(recorded, ScalarType.Float32, Compute(recorded)),
-            Compute(recorded),
-            recorded.Flag("double"),
-            recorded.Kind,
-            Blocksize
+        recorded.Keep(
+            Linear4bit.FromLinear(
+                LinearRun.Layer(recorded, ScalarType.Float32, Compute(recorded)),
+                Compute(recorded),
+                recorded.Flag("double"),
+                recorded.Kind,
+                Blocksize
+            )
         );
 
     // With double quantization, codes depend on the last bits of the mean: outputs are compared with those of the
@@ -70,16 +72,18 @@ public static class Linear4bitSubjects
         var (packed, state) = Functional.Quantize4Bit(recorded.Read("weight_f32"), recorded.Kind, Blocksize);
         var offset = recorded.Read($"{recorded["bytes"]}.offset");
         var (codes, nested) = DoubleQuantizationSubjects.QuantizeAbsmax(state.Absmax, offset);
-        return Linear4bit.FromQuantized(
-            packed,
-            state with
-            {
-                Absmax = codes,
-                Nested = nested,
-                Offset = offset,
-            },
-            LinearRun.Bias(recorded, Compute(recorded)),
-            Compute(recorded)
+        return recorded.Keep(
+            Linear4bit.FromQuantized(
+                packed,
+                state with
+                {
+                    Absmax = codes,
+                    Nested = nested,
+                    Offset = offset,
+                },
+                LinearRun.Bias(recorded, Compute(recorded)),
+                Compute(recorded)
+            )
         );
     }
 
@@ -111,11 +115,13 @@ public static class Linear4bitSubjects
             };
         }
 
-        return Linear4bit.FromQuantized(
-            Bytes(recorded, "packed"),
-            state,
-            LinearRun.Bias(recorded, Compute(recorded)),
-            Compute(recorded)
+        return recorded.Keep(
+            Linear4bit.FromQuantized(
+                Bytes(recorded, "packed"),
+                state,
+                LinearRun.Bias(recorded, Compute(recorded)),
+                Compute(recorded)
+            )
         );
     }
 

@@ -37,10 +37,12 @@ public static class Linear8bitSubjects
     {
         var trainable = recorded["trainable"].Length > 0;
         var dtype = recorded.Dtype("dtype");
-        var layer = Linear8bitLt.FromLinear(
-            LinearRun.Layer(recorded, trainable ? dtype : ScalarType.Float32, dtype),
-            trainable,
-            recorded.Threshold
+        var layer = recorded.Keep(
+            Linear8bitLt.FromLinear(
+                LinearRun.Layer(recorded, trainable ? dtype : ScalarType.Float32, dtype),
+                trainable,
+                recorded.Threshold
+            )
         );
         layer.train(recorded["mode"] != "eval");
         if (trainable && recorded["mode"] == "eval")
@@ -54,11 +56,13 @@ public static class Linear8bitSubjects
     private static Tensor Loaded(RecordedCase recorded)
     {
         var dtype = recorded.Dtype("dtype");
-        var layer = Linear8bitLt.FromQuantized(
-            recorded.Read("fp16w0.CB"),
-            recorded.Read("fp16w0.SCB"),
-            LinearRun.Bias(recorded, dtype),
-            recorded.Threshold
+        var layer = recorded.Keep(
+            Linear8bitLt.FromQuantized(
+                recorded.Read("fp16w0.CB"),
+                recorded.Read("fp16w0.SCB"),
+                LinearRun.Bias(recorded, dtype),
+                recorded.Threshold
+            )
         );
         layer.train(recorded["mode"] != "eval");
         return LinearRun.Result(recorded, layer, dtype);
@@ -73,7 +77,9 @@ public static class Linear8bitSubjects
             return (rows.Codes, rows.RowAbsmax);
         }
 
-        var layer = Linear8bitLt.FromLinear(LinearRun.Layer(recorded, ScalarType.Float32, ScalarType.Float32));
+        var layer = recorded.Keep(
+            Linear8bitLt.FromLinear(LinearRun.Layer(recorded, ScalarType.Float32, ScalarType.Float32))
+        );
         return (layer.weight, layer.RowAbsmax!);
     }
 }

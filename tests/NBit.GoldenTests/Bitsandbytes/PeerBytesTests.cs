@@ -28,6 +28,7 @@ public sealed class PeerBytesTests
         var difference = ReadmeRules
             .Of(file, tensor)
             .Difference(subject.Load!(recorded), GoldenTensors.Of(file).Read(tensor));
+        GC.KeepAlive(recorded);
         Assert.That(difference, Is.Null);
     }
 

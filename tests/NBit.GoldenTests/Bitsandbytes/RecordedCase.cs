@@ -18,6 +18,8 @@ public sealed class RecordedCase(string file, string name, Match match, bool byt
     private readonly GoldenTensors _own = GoldenTensors.Of(BitsandbytesFiles.OwnFile(file));
     private readonly HashSet<string> _inputs = new(StringComparer.Ordinal);
 
+    private readonly List<nn.Module> _layers = [];
+
     public string Name => name;
 
     /// <summary>The recorded tensors that were read so far.</summary>
@@ -25,6 +27,14 @@ public sealed class RecordedCase(string file, string name, Match match, bool byt
 
     /// <summary>A named part of the name; empty where it has none.</summary>
     public string this[string part] => match.Groups[part].Value;
+
+    /// <summary>Keeps a layer for as long as this case is there: its tensors are released with it.</summary>
+    public T Keep<T>(T layer)
+        where T : nn.Module
+    {
+        _layers.Add(layer);
+        return layer;
+    }
 
     public int Number(string part) => int.Parse(this[part], CultureInfo.InvariantCulture);
 

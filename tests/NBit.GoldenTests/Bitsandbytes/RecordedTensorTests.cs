@@ -29,6 +29,8 @@ public sealed class RecordedTensorTests
         {
             answer.Check(Compute(subject)(recorded), recorded.Mask());
         }
+
+        GC.KeepAlive(recorded);
     }
 
     [TestCaseSource(nameof(Loadable))]
@@ -37,6 +39,7 @@ public sealed class RecordedTensorTests
         using var scope = NewDisposeScope();
         var (subject, recorded) = Find(file, tensor);
         GoldenAnswer.Of(file, tensor, ReadmeRules.Of, quantizes: false).Check(subject.Load!(recorded));
+        GC.KeepAlive(recorded);
     }
 
     private static IEnumerable<TestCaseData> Cases(Func<string, Subject, bool> include, string suffix) =>
