@@ -78,7 +78,7 @@ internal static unsafe class DeviceCall
             }
 
             common ??= device;
-            if (device.type != common.type || device.index != common.index)
+            if (!device.Is(common))
             {
                 throw new ArgumentException($"tensors are on {common} and on {device}; move them to one device");
             }

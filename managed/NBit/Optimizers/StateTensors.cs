@@ -75,7 +75,7 @@ internal sealed class StateTensors : IDisposable
     {
         foreach (var (index, tensor) in _tensors.Index())
         {
-            if (tensor is not null && (tensor.device_type != device.type || tensor.device_index != device.index))
+            if (tensor is not null && !tensor.IsOn(device))
             {
                 using (tensor)
                 {

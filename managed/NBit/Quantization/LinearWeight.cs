@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using NBit.Devices;
 using NBit.Interop;
 using NBit.Native;
 using TorchSharp;
@@ -151,8 +152,7 @@ internal abstract unsafe class LinearWeight : IDisposable
     /// <param name="onDevice">Makes the weight of the codes on their new device.</param>
     protected LinearWeight? Frozen(Tensor converted, Func<Tensor, LinearWeight> onDevice)
     {
-        var isSameDevice =
-            converted.device_type == Storage.device_type && converted.device_index == Storage.device_index;
+        var isSameDevice = converted.IsOn(Storage.device);
         if (
             !isSameDevice
             && converted.dtype == Storage.dtype

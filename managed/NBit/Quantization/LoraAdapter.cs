@@ -1,3 +1,4 @@
+using NBit.Devices;
 using NBit.Interop;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -69,7 +70,7 @@ internal sealed class LoraAdapter(Linear a, Linear b, Dropout? dropout, double s
     // Module.to does not know of adapters: they go where their layer went. The parameters stay those of the optimizer.
     private static void Follow(Tensor parameter, Tensor input)
     {
-        if (parameter.device_type != input.device_type || parameter.device_index != input.device_index)
+        if (!parameter.IsOn(input.device))
         {
             NativeTensor.SetData(parameter, parameter.detach().to(input.device));
         }

@@ -54,7 +54,7 @@ internal sealed unsafe class Weight4bit : LinearWeight
     {
         if (ComputeType == ScalarType.Float64)
         {
-            return ProductInDouble(input, bias);
+            return MultiplyDequantized(input, bias, ScalarType.Float64); // the kernels add in float32
         }
 
         using var scope = NewDisposeScope();
@@ -71,7 +71,7 @@ internal sealed unsafe class Weight4bit : LinearWeight
             : y.MoveToOuterDisposeScope();
     }
 
-    /// <summary>The forward pass where no kernel multiplies codes: libtorch's with the dequantized weight.</summary>
+    /// <summary>The forward pass where no kernel multiplies codes so: libtorch's with the dequantized weight.</summary>
     internal Tensor MultiplyDequantized(Tensor x, Tensor? bias, ScalarType type)
     {
         using var scope = NewDisposeScope();
@@ -94,15 +94,6 @@ internal sealed unsafe class Weight4bit : LinearWeight
                 $"the weight is [{string.Join(", ", state.Shape)}]; a layer's has two dimensions",
                 nameof(state)
             );
-
-    // The kernels add in float32, so this product is libtorch's.
-    private Tensor ProductInDouble(Tensor input, Tensor? bias)
-    {
-        using var scope = NewDisposeScope();
-        var weight = Dequantize(ScalarType.Float32).to(ScalarType.Float64);
-        var y = nn.functional.linear(input.to(ScalarType.Float64), weight, bias?.to(ScalarType.Float64));
-        return y.to(input.dtype).MoveToOuterDisposeScope();
-    }
 
     private Tensor Multiply(Tensor x, Tensor? bias, ScalarType type)
     {

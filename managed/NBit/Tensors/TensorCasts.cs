@@ -1,3 +1,4 @@
+using NBit.Devices;
 using NBit.Interop;
 using NBit.Quantization;
 using TorchSharp;
@@ -16,7 +17,7 @@ internal static class TensorCasts
 
     /// <summary>The tensors in nested containers on a device.</summary>
     public static T MoveTo<T>(T data, Device device) =>
-        TensorTree.Map(data, tensor => IsOn(tensor, device) ? tensor : tensor.to(device));
+        TensorTree.Map(data, tensor => tensor.IsOn(device) ? tensor : tensor.to(device));
 
     /// <summary>Casts a module's parameters, buffers and gradients in place.</summary>
     /// <param name="model">The module.</param>
@@ -42,7 +43,7 @@ internal static class TensorCasts
     {
         Replace(
             ModuleTensors.Of(model),
-            tensor => IsOn(tensor, device) ? null : LinearParameters.Rewrap(tensor, tensor.to(device))
+            tensor => tensor.IsOn(device) ? null : LinearParameters.Rewrap(tensor, tensor.to(device))
         );
         model.to(device); // finds all in place, and notes the device
     }
@@ -83,7 +84,4 @@ internal static class TensorCasts
             }
         }
     }
-
-    private static bool IsOn(Tensor tensor, Device device) =>
-        tensor.device_type == device.type && (device.type == DeviceType.CPU || tensor.device_index == device.index);
 }

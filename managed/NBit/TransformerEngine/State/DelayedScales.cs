@@ -30,7 +30,7 @@ internal sealed unsafe class DelayedScales : IDisposable
     /// <summary>Takes the scales to the device of the tensors that are cast.</summary>
     public void MoveTo(Device device)
     {
-        if (Scale.device_type == device.type && Scale.device_index == device.index)
+        if (Scale.IsOn(device))
         {
             return;
         }
